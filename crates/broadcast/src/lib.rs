@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The broadcast server: a drop-in replacement for Laravel Reverb, soketi and Pusher Channels.
+//!
+//! One port speaks both halves of the protocol: WebSocket connections of clients (`/app/{key}`, see [`connection`]) and
+//! the signed HTTP API of publishers (`/apps/{id}/…`, see [`api`]). The wire format and every rule that needs no socket
+//! live in `gema_protocol`.
+//!
+//! An event's way: [`api::router`] → [`api::publish`] → [`channel`] → [`outbound`].
+
+mod api;
+mod app;
+mod channel;
+mod channels;
+mod config;
+mod connection;
+mod outbound;
+mod registration;
+mod server;
+mod upgrade;
+
+pub use config::{AppConfig, ClientEvents, Config, ConfigError, DEFAULT_BACKLOG_BYTES, DEFAULT_QUEUE_BYTES};
+pub use server::{Server, Summary, bind, run};

@@ -1,0 +1,26 @@
+//! `POST /apps/{id}/batch_events`: several events, each to one channel. All are published or none.
+
+use gema_protocol::publish::{Publish, parse_batch};
+use serde_json::json;
+
+use super::answer::{self, Answer};
+use super::authenticate::Signed;
+use super::info::ChannelInfo;
+use super::publish::publish;
+use crate::app::App;
+use crate::server::Shared;
+
+/// 200 `{}`, or `{"batch":[…]}` in the same order and length when any event asks for `info`.
+pub(super) async fn post(shared: &Shared, request: &Signed) -> Result<Answer, Answer> {
+    let events = parse_batch(&request.body, &request.app.config.limits).map_err(answer::publish_error)?;
+    publish(shared, &request.app, &events).await?;
+    if events.iter().all(|event| event.info.is_empty()) {
+        return Ok(answer::empty());
+    }
+    let infos: Vec<ChannelInfo> = events.iter().map(|event| info(&request.app, event)).collect();
+    Ok(answer::json(&json!({ "batch": infos })))
+}
+
+fn info(app: &App, event: &Publish<'_>) -> ChannelInfo {
+    event.channels.first().map(|name| ChannelInfo::of(app, name, &event.info)).unwrap_or_default()
+}

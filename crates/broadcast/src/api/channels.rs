@@ -1,0 +1,22 @@
+//! `GET /apps/{id}/channels`: the occupied channels.
+
+use std::collections::BTreeMap;
+
+use gema_protocol::publish::Info;
+use serde_json::json;
+
+use super::answer::{self, Answer};
+use super::authenticate::Signed;
+use super::info::ChannelInfo;
+
+/// `{"channels":{name:{…}}}`, filtered by `filter_by_prefix`. Channels of single users are not listed.
+pub(super) fn get(request: &Signed) -> Answer {
+    let app = &request.app;
+    let prefix = request.query.get("filter_by_prefix").unwrap_or_default();
+    let wanted = Info::parse(request.query.get("info").unwrap_or_default());
+    let occupied = app.channels.all();
+    let names = occupied.iter().map(|channel| channel.name());
+    let listed = names.filter(|name| name.starts_with(prefix) && !name.kind().is_server_to_user());
+    let infos = listed.map(|name| (name.as_str(), ChannelInfo::of(app, name, &wanted)));
+    answer::json(&json!({ "channels": infos.collect::<BTreeMap<_, _>>() }))
+}

@@ -1,0 +1,12 @@
+//! The HTTP API for publishers. Every route stands in [`router`]; one file per endpoint.
+
+pub(crate) mod answer;
+mod authenticate;
+mod batch_events;
+mod channel;
+mod channels;
+mod connections;
+mod events;
+mod info;
+mod publish;
+pub(crate) mod router;

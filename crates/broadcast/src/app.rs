@@ -1,0 +1,77 @@
+//! One app: its settings, its connections and its channels. And the set of all apps, found by key or by id.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use gema_protocol::SocketId;
+
+use crate::channels::Channels;
+use crate::config::{AppConfig, ConfigError};
+use crate::outbound::Outbound;
+use crate::registration::Quota;
+
+/// One app at work.
+pub(crate) struct App {
+    /// Its settings.
+    pub(crate) config: AppConfig,
+    /// Its occupied channels.
+    pub(crate) channels: Channels,
+    /// Every open connection: the only map keyed by socket id. Entries are owned by
+    /// [`Registration`](crate::registration::Registration).
+    pub(crate) connections: DashMap<SocketId, Arc<Outbound>>,
+    /// Places for connections.
+    pub(crate) quota: Quota,
+}
+
+/// All apps of a server.
+pub(crate) struct Apps {
+    by_id: HashMap<String, Arc<App>>,
+    by_key: HashMap<String, Arc<App>>,
+}
+
+impl App {
+    fn new(config: AppConfig) -> Self {
+        Self { config, channels: Channels::default(), connections: DashMap::new(), quota: Quota::default() }
+    }
+}
+
+impl Apps {
+    /// Fails when there is none or when two share an id or a key.
+    pub(crate) fn new(configs: Vec<AppConfig>) -> Result<Self, ConfigError> {
+        let mut apps = Self { by_id: HashMap::new(), by_key: HashMap::new() };
+        if configs.is_empty() {
+            return Err(ConfigError::NoApp);
+        }
+        for config in configs {
+            apps.add(Arc::new(App::new(config)))?;
+        }
+        Ok(apps)
+    }
+
+    /// The app whose clients connect with this key.
+    pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<App>> {
+        self.by_key.get(key)
+    }
+
+    /// The app whose publishers name this id.
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<App>> {
+        self.by_id.get(id)
+    }
+
+    /// Every app, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<App>> {
+        self.by_id.values()
+    }
+
+    fn add(&mut self, app: Arc<App>) -> Result<(), ConfigError> {
+        let (id, key) = (app.config.credentials.id.clone(), app.config.credentials.key.clone());
+        if self.by_id.insert(id.clone(), app.clone()).is_some() {
+            return Err(ConfigError::Duplicate { what: "id", value: id });
+        }
+        if self.by_key.insert(key.clone(), app).is_some() {
+            return Err(ConfigError::Duplicate { what: "key", value: key });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Fan-out over real loopback sockets: order, exclusion, joins and leaves between and during flushes.
+
+use std::collections::BTreeSet;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::registration::random_id;
+
+/// A subscriber's two ends: what the server writes to and what the client reads from.
+async fn pair(listener: &TcpListener) -> (Arc<Outbound>, TcpStream) {
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let (client, server) = tokio::join!(client, listener.accept());
+    let (server, _) = server.unwrap();
+    server.writable().await.unwrap();
+    (Arc::new(Outbound::new(random_id(), server, 1 << 20)), client.unwrap())
+}
+
+fn channel() -> Arc<Channel> {
+    Arc::new(Channel::new(ChannelName::parse("orders", 200).unwrap()))
+}
+
+fn join(channel: &Channel, outbound: &Arc<Outbound>) -> Joined {
+    channel.join(outbound, &Bytes::from_static(b"+")).ok().unwrap()
+}
+
+/// What the client receives up to the server's end of stream.
+async fn read_all(outbound: &Outbound, client: &mut TcpStream) -> String {
+    std::future::poll_fn(|cx| outbound.poll_drain(cx)).await.unwrap();
+    outbound.finish_writing();
+    let mut text = String::new();
+    client.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_greeting_precedes_events_and_nothing_follows_a_leave() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (channel, (outbound, mut client)) = (channel(), pair(&listener).await);
+    let joined = join(&channel, &outbound);
+    channel.publish(Bytes::from_static(b"1"), None).wait().await;
+    channel.publish(Bytes::from_static(b"2"), None).wait().await;
+    assert!(channel.leave(&joined), "the last one out closes the channel");
+    channel.publish(Bytes::from_static(b"3"), None).wait().await;
+    assert_eq!(read_all(&outbound, &mut client).await, "+12");
+    assert!(channel.join(&outbound, &Bytes::new()).is_err(), "a closed channel lets nobody in");
+}
+
+#[tokio::test]
+async fn a_leave_is_final_also_for_a_fan_out_under_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (channel, (outbound, mut client)) = (channel(), pair(&listener).await);
+    let joined = join(&channel, &outbound);
+    let snapshot = channel.snapshot();
+    channel.leave(&joined);
+    let mut round = Round::default();
+    round.push(Bytes::from_static(b"late"), None);
+    round.frames().send_to(&snapshot[0]);
+    assert_eq!(read_all(&outbound, &mut client).await, "+");
+}
+
+#[tokio::test]
+async fn r_reverb_246_the_excluded_socket_misses_its_own_event_only() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let channel = channel();
+    let (a, mut client_a) = pair(&listener).await;
+    let (b, mut client_b) = pair(&listener).await;
+    let _members = [join(&channel, &a), join(&channel, &b)];
+    let mut round = Round::default();
+    for (frame, except) in [("1", None), ("2", Some(a.id())), ("3", Some(b.id())), ("4", None)] {
+        round.push(Bytes::from_static(frame.as_bytes()), except);
+    }
+    for chunk in channel.snapshot() {
+        round.frames().send_to(&chunk);
+    }
+    assert_eq!(read_all(&a, &mut client_a).await, "+134");
+    assert_eq!(read_all(&b, &mut client_b).await, "+124");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_channel_gets_every_event_of_concurrent_publishers_in_their_order() {
+    const SUBSCRIBERS: usize = CHUNK + 40;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let channel = channel();
+    let mut clients = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        let (outbound, client) = pair(&listener).await;
+        let joined = join(&channel, &outbound);
+        clients.push((outbound, client, joined));
+    }
+    let publishers = ["a", "b", "c"].map(|name| {
+        let channel = channel.clone();
+        tokio::spawn(async move {
+            for n in 0..50 {
+                channel.publish(Bytes::from(format!("{name}{n} ")), None).wait().await;
+            }
+        })
+    });
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+    for (outbound, client, _) in &mut clients {
+        let text = read_all(outbound, client).await;
+        let events: Vec<&str> = text.trim_start_matches('+').split_whitespace().collect();
+        assert_eq!(events.len(), 150);
+        for name in ["a", "b", "c"] {
+            let of_one: Vec<&str> = events.iter().copied().filter(|e| e.starts_with(name)).collect();
+            assert_eq!(of_one, (0..50).map(|n| format!("{name}{n}")).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[tokio::test]
+async fn members_fill_the_gaps_of_those_who_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (outbound, _client) = pair(&listener).await;
+    let subscription = || Arc::new(Subscription { outbound: outbound.clone(), live: AtomicBool::new(true) });
+    let mut members = Members::default();
+    let mut inside: Vec<_> = (0..3 * CHUNK).map(|_| subscription()).map(|s| (members.join(s.clone()), s)).collect();
+    let before = members.snapshot();
+    for (slot, subscription) in inside.drain(CHUNK / 2..CHUNK * 2) {
+        members.leave(slot, &subscription);
+    }
+    assert_eq!(members.len(), 3 * CHUNK / 2);
+    assert_eq!(before.iter().map(|chunk| chunk.len()).sum::<usize>(), 3 * CHUNK, "a snapshot does not change");
+    inside.extend((0..3 * CHUNK / 2).map(|_| subscription()).map(|s| (members.join(s.clone()), s)));
+    assert_eq!(members.snapshot().len(), 3, "gaps are filled before a chunk is added");
+    let standing: BTreeSet<_> = members.snapshot().iter().flat_map(|c| c.iter().map(Arc::as_ptr).collect::<Vec<_>>()).collect();
+    assert_eq!(standing, inside.iter().map(|(_, s)| Arc::as_ptr(s)).collect());
+}

@@ -1,0 +1,59 @@
+//! The registry of one app's occupied channels. A channel is here while somebody subscribes to it, and only then.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use gema_protocol::ChannelName;
+
+use crate::channel::{Channel, Joined};
+use crate::outbound::Outbound;
+
+/// Occupied channels by name.
+#[derive(Default)]
+pub(crate) struct Channels {
+    map: DashMap<ChannelName, Arc<Channel>>,
+}
+
+impl Channels {
+    /// The channel, if anybody subscribes to it.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Channel>> {
+        self.map.get(name).map(|channel| channel.clone())
+    }
+
+    /// Joins a connection to a channel, which begins to exist with its first subscriber.
+    pub(crate) fn join(&self, name: &ChannelName, outbound: &Arc<Outbound>, greeting: &Bytes) -> (Arc<Channel>, Joined) {
+        loop {
+            let channel = self.get_or_new(name);
+            match channel.join(outbound, greeting) {
+                Ok(joined) => return (channel, joined),
+                // Its last subscriber left between the look-up and the join. Take it out, in case that task has not
+                // come so far, and start anew.
+                Err(_) => self.remove(&channel),
+            }
+        }
+    }
+
+    /// Takes a connection out of a channel, and the channel out of the registry when nobody is left.
+    pub(crate) fn leave(&self, channel: &Arc<Channel>, joined: &Joined) {
+        if channel.leave(joined) {
+            self.remove(channel);
+        }
+    }
+
+    /// Every occupied channel, in no order. Subscriptions go on meanwhile.
+    pub(crate) fn all(&self) -> Vec<Arc<Channel>> {
+        self.map.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    fn get_or_new(&self, name: &ChannelName) -> Arc<Channel> {
+        if let Some(channel) = self.get(name) {
+            return channel;
+        }
+        self.map.entry(name.clone()).or_insert_with(|| Arc::new(Channel::new(name.clone()))).clone()
+    }
+
+    fn remove(&self, channel: &Arc<Channel>) {
+        self.map.remove_if(channel.name(), |_, found| Arc::ptr_eq(found, channel));
+    }
+}

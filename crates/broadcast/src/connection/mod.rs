@@ -1,0 +1,208 @@
+//! One WebSocket connection: the task that owns it.
+//!
+//! The owner drains the outbound queue, reads frames, keeps the idle timer and holds the session (subscriptions). When
+//! it ends, for whatever reason, all of that goes by `Drop`. What a frame means is decided in [`session`]; what may be
+//! written is decided in [`crate::outbound`].
+
+mod io;
+mod session;
+
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use gema_protocol::{Beat, CloseCode, Liveness, frame};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as WsError, error::CapacityError};
+
+use crate::outbound::{Death, Outbound, State};
+use crate::registration::Registration;
+use io::Io;
+use session::Session;
+
+/// Client frames are small; tungstenite clears its read buffer on every poll, so a large one costs memory and time.
+const READ_BUFFER_BYTES: usize = 256;
+/// How long a closed connection may take to read what is left for it and to hang up.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
+
+/// Serves a connection until it ends. `early`: bytes that came with the upgrade request.
+pub(crate) async fn serve(registration: Registration, early: Bytes) {
+    let outbound = registration.outbound().clone();
+    let mut ending = {
+        let mut connection = Connection::open(registration, early).await;
+        poll_fn(|cx| connection.poll(cx)).await
+    };
+    if let Some(last) = ending.last_words.take() {
+        outbound.close(&last);
+    }
+    if outbound.state() == State::Dead(Death::TooSlow) {
+        tracing::info!(socket_id = %outbound.id(), "closed: the client did not read, its queue was full");
+    }
+    hang_up(&outbound).await;
+}
+
+/// Sends a refusal, then hangs up. The handshake was completed only so that the client learns the reason.
+pub(crate) async fn refuse(outbound: Outbound, refusal: Bytes) {
+    outbound.close(&refusal);
+    hang_up(&Arc::new(outbound)).await;
+}
+
+/// Writes what is queued and waits for the peer to hang up, both within [`CLOSING_TIME`].
+async fn hang_up(outbound: &Arc<Outbound>) {
+    let goodbye = async {
+        if poll_fn(|cx| poll_drained(outbound, cx)).await.is_ok() {
+            outbound.finish_writing();
+            while discard(outbound).await {}
+        }
+    };
+    // Past the deadline the socket is dropped with whatever is left.
+    let _ = tokio::time::timeout(CLOSING_TIME, goodbye).await;
+}
+
+fn poll_drained(outbound: &Outbound, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    outbound.set_owner(cx.waker());
+    outbound.poll_drain(cx)
+}
+
+/// Reads and forgets. False at the end: a socket dropped with unread bytes resets, and may take our last frame with it.
+async fn discard(outbound: &Outbound) -> bool {
+    let mut sink = [0; 1024];
+    if outbound.socket().readable().await.is_err() {
+        return false;
+    }
+    match outbound.socket().try_read(&mut sink) {
+        Ok(read) => read > 0,
+        Err(e) => e.kind() == ErrorKind::WouldBlock,
+    }
+}
+
+/// How a connection ends: with a frame to send last, or without.
+struct Ending {
+    last_words: Option<Bytes>,
+}
+
+impl Ending {
+    fn silent() -> Self {
+        Self { last_words: None }
+    }
+
+    fn with(code: CloseCode) -> Self {
+        Self { last_words: Some(frame::close(code)) }
+    }
+}
+
+struct Connection {
+    session: Session,
+    websocket: WebSocketStream<Io>,
+    opened: Instant,
+    liveness: Liveness,
+    alarm: Pin<Box<Sleep>>,
+    /// A client event on its way to a busy channel: nothing more is read from a client that publishes faster than its
+    /// channel can take.
+    publishing: Option<oneshot::Receiver<()>>,
+}
+
+impl Connection {
+    async fn open(registration: Registration, early: Bytes) -> Self {
+        let outbound = registration.outbound().clone();
+        let config = &registration.app().config;
+        let greeting = frame::connection_established(outbound.id(), config.activity_timeout_s);
+        let limit = config.limits.client_message;
+        let websocket_config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_message_size(Some(limit))
+            .max_frame_size(Some(limit));
+        let liveness = Liveness::new(Duration::ZERO, config.ping_interval, config.pong_timeout);
+        let opened = Instant::now();
+        let alarm = Box::pin(sleep_until(opened + liveness.next_deadline()));
+        outbound.send(&greeting);
+        let io = Io::new(outbound);
+        let websocket =
+            WebSocketStream::from_partially_read(io, early.into(), Role::Server, Some(websocket_config)).await;
+        Self { session: Session::new(registration), websocket, opened, liveness, alarm, publishing: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        if let Poll::Ready(Err(_)) = poll_drained(self.session.outbound(), cx) {
+            return Poll::Ready(Ending::silent());
+        }
+        if self.session.outbound().state() == State::Closing {
+            return Poll::Ready(Ending::silent());
+        }
+        if let Poll::Ready(ending) = self.poll_read(cx) {
+            return Poll::Ready(ending);
+        }
+        self.poll_alarm(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        loop {
+            if !self.poll_published(cx) {
+                return Poll::Pending;
+            }
+            let next = self.websocket.poll_next_unpin(cx);
+            if self.websocket.get_mut().take_heard() {
+                self.liveness.on_activity(self.opened.elapsed());
+            }
+            let Poll::Ready(message) = next else { return Poll::Pending };
+            match message {
+                Some(Ok(Message::Text(text))) => self.publishing = self.session.on_text(&text).into_receiver(),
+                Some(Ok(Message::Binary(bytes))) => self.publishing = self.on_binary(&bytes),
+                // The answer to a close frame is written by the next poll, which then says that the connection is closed.
+                Some(Ok(Message::Close(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(fault)) => return Poll::Ready(Ending { last_words: last_words(&fault) }),
+                None => return Poll::Ready(Ending::silent()),
+            }
+        }
+    }
+
+    /// Whether the last client event has been delivered, so that the next frame may be read.
+    fn poll_published(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(served) = &mut self.publishing else { return true };
+        if Pin::new(served).poll(cx).is_pending() {
+            return false;
+        }
+        self.publishing = None;
+        true
+    }
+
+    /// The protocol is text, but some clients send it as binary frames.
+    fn on_binary(&mut self, bytes: &[u8]) -> Option<oneshot::Receiver<()>> {
+        self.session.on_text(&String::from_utf8_lossy(bytes)).into_receiver()
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            match self.liveness.poll(self.opened.elapsed()) {
+                Beat::Wait => {}
+                Beat::Ping => self.session.outbound().send(&frame::ping()),
+                Beat::Dead => return Poll::Ready(Ending::with(CloseCode::PongNotReceived)),
+            }
+            let deadline = self.opened + self.liveness.next_deadline();
+            self.alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+/// The close frame that answers a broken stream; `None` when nobody is there to read it.
+fn last_words(fault: &WsError) -> Option<Bytes> {
+    match fault {
+        WsError::Capacity(CapacityError::MessageTooLong { .. }) => Some(frame::close(CloseCode::MessageTooBig)),
+        WsError::Utf8(_) => Some(frame::close(CloseCode::InvalidUtf8)),
+        WsError::Protocol(
+            tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+        ) => None,
+        WsError::Protocol(_) => Some(frame::close(CloseCode::ProtocolError)),
+        _ => None,
+    }
+}

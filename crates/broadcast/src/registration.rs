@@ -1,0 +1,82 @@
+//! A connection's entry in its app's registry. It is taken out by `Drop`, however the connection ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gema_protocol::SocketId;
+use tokio::net::TcpStream;
+
+use crate::app::App;
+use crate::outbound::Outbound;
+
+/// Registered connections of an app, counted before they are let in so that a limit holds under a rush.
+#[derive(Default)]
+pub(crate) struct Quota(AtomicUsize);
+
+impl Quota {
+    /// Takes one of `limit` places, if there is one.
+    fn take(&self, limit: Option<usize>) -> bool {
+        let limit = limit.unwrap_or(usize::MAX);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < limit).then_some(n + 1)).is_ok()
+    }
+
+    fn give_back(&self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The app has as many connections as it may have. The socket comes back, to be told so.
+pub(crate) struct OverQuota(pub(crate) TcpStream);
+
+/// A registered connection: place in the quota and entry in the registry, both given back by `Drop`.
+pub(crate) struct Registration {
+    app: Arc<App>,
+    outbound: Arc<Outbound>,
+}
+
+impl Registration {
+    /// Registers a new connection under a fresh socket id.
+    pub(crate) fn new(app: Arc<App>, socket: TcpStream, queue_bytes: usize) -> Result<Self, OverQuota> {
+        if !app.quota.take(app.config.max_connections) {
+            return Err(OverQuota(socket));
+        }
+        let outbound = Arc::new(Outbound::new(free_id(&app), socket, queue_bytes));
+        app.connections.insert(outbound.id(), outbound.clone());
+        Ok(Self { app, outbound })
+    }
+
+    /// The app connected to.
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The connection's write half.
+    pub(crate) fn outbound(&self) -> &Arc<Outbound> {
+        &self.outbound
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.app.connections.remove(&self.outbound.id());
+        self.app.quota.give_back();
+    }
+}
+
+/// A random id nobody else has here. Sixty random bits make a second try a rarity.
+fn free_id(app: &App) -> SocketId {
+    loop {
+        let id = random_id();
+        if !app.connections.contains_key(&id) {
+            return id;
+        }
+    }
+}
+
+/// A socket id from the operating system's random source: it is part of what subscriptions sign.
+pub(crate) fn random_id() -> SocketId {
+    let mut bytes = [0; 16];
+    #[expect(clippy::expect_used, reason = "without random numbers no id is safe to hand out, and Linux always has them")]
+    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    SocketId::from_random(bytes)
+}

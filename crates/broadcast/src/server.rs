@@ -1,0 +1,148 @@
+//! The listener: accepts sockets, speaks HTTP/1.1 on them, and ends in order.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gema_protocol::{CloseCode, frame};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use crate::api::router;
+use crate::app::Apps;
+use crate::config::{Config, ConfigError};
+
+/// Sockets that may wait to be accepted: room for everybody who comes back after a restart.
+const BACKLOG: u32 = 4096;
+/// A request head is small; this bounds what a stranger can make us hold.
+const HEAD_BYTES: usize = 16 * 1024;
+/// How long a connection may stay without a complete request head. Publishers keep theirs open between requests.
+const HEAD_TIME: Duration = Duration::from_secs(75);
+/// How long the end may take: requests under way, then the goodbyes of the clients.
+const END_TIME: Duration = Duration::from_secs(8);
+/// How long to wait before looking for connections that came in late.
+const GOODBYE_ROUND: Duration = Duration::from_millis(100);
+/// Pause after a failed accept, which is a lack of descriptors nearly always.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A configured server that does not listen yet.
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+/// What every request needs.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) apps: Apps,
+    /// The prefix of every route, with its leading slash and without a trailing one.
+    pub(crate) path: String,
+    /// The tasks that own connections, goodbye included.
+    pub(crate) connections: TaskTracker,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Summary {
+    /// WebSocket connections that were open when the end began.
+    pub closed: usize,
+    /// Of those, the ones that were still open when time was up.
+    pub left: usize,
+}
+
+impl Server {
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    /// When there is no app, or two share an id or key.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let apps = Apps::new(config.apps.clone())?;
+        let path = normalized(&config.path);
+        Ok(Self { shared: Arc::new(Shared { config, apps, path, connections: TaskTracker::new() }) })
+    }
+}
+
+/// Listens on an address, with a backlog that takes a rush of reconnecting clients.
+///
+/// # Errors
+/// When the address is taken, not ours or not allowed.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves until `shutdown` ends; then refuses new sockets, lets requests finish and closes every connection with 4200,
+/// on which pusher-js comes back at once.
+pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
+    let shared = server.shared;
+    let requests = GracefulShutdown::new();
+    tokio::select! {
+        () = accept_all(&shared, &listener, &requests) => {}
+        () = shutdown => {}
+    }
+    drop(listener);
+    // A request still running after this is cut off; its answer was not sent, so its publisher tries again.
+    let _ = timeout(END_TIME, requests.shutdown()).await;
+    let closed = close_all(&shared);
+    shared.connections.close();
+    let _ = timeout(END_TIME, goodbyes(&shared)).await;
+    Summary { closed, left: shared.connections.len() }
+}
+
+/// Ends when every connection has. A client whose handshake was under way when the end began is closed in its turn.
+async fn goodbyes(shared: &Shared) {
+    while timeout(GOODBYE_ROUND, shared.connections.wait()).await.is_err() {
+        close_all(shared);
+    }
+}
+
+async fn accept_all(shared: &Arc<Shared>, listener: &TcpListener, requests: &GracefulShutdown) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                tokio::spawn(serve(shared.clone(), socket, requests.watcher()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection; raise the limit of open files if it says so");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One HTTP connection, until it ends or becomes a WebSocket.
+async fn serve(shared: Arc<Shared>, socket: TcpStream, watcher: Watcher) {
+    let _ = socket.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let shared = shared.clone();
+        async move { Ok::<_, Infallible>(router::route(shared, request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.max_buf_size(HEAD_BYTES).timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "an HTTP connection broke");
+    }
+}
+
+/// Closes every connection; how many there were.
+fn close_all(shared: &Shared) -> usize {
+    let goodbye = frame::close(CloseCode::ReconnectNow);
+    let everybody = shared.apps.all().flat_map(|app| app.connections.iter());
+    everybody.map(|connection| connection.close(&goodbye)).count()
+}
+
+/// `ws`, `/ws` and `/ws/` name the same prefix.
+fn normalized(path: &str) -> String {
+    let trimmed = path.trim_matches('/');
+    if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") }
+}

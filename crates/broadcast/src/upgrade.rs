@@ -1,0 +1,107 @@
+//! `GET /app/{key}`: from an HTTP request to a connection of its own.
+//!
+//! The handshake is completed for refused clients, too: an HTTP error would tell a browser's script nothing, a
+//! `pusher:error` with a close code does. The socket is taken back from hyper and served by a fresh task, so that
+//! nothing of the HTTP connection stays in memory.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use gema_protocol::{CloseCode, ErrorEvent, frame};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::upgrade::{OnUpgrade, Parts};
+use hyper::{Request, Response, StatusCode, body::Incoming};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::api::answer::{self, Answer, Body};
+use crate::app::App;
+use crate::connection;
+use crate::outbound::Outbound;
+use crate::registration::{Registration, random_id};
+use crate::server::Shared;
+
+/// Answers a request for `/app/{key}`.
+pub(crate) fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, key: &str) -> Response<Body> {
+    let accept = match accept_key(&request) {
+        Ok(accept) => accept,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let admitted = admit(shared, request.headers(), key);
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(take_over(shared.clone(), upgrade, admitted));
+    switching_protocols(accept)
+}
+
+/// The app to connect to, or the reason why not.
+fn admit(shared: &Shared, headers: &HeaderMap, key: &str) -> Result<Arc<App>, CloseCode> {
+    let app = shared.apps.by_key(key).ok_or(CloseCode::ApplicationDoesNotExist)?;
+    if !app.config.enabled {
+        return Err(CloseCode::ApplicationDisabled);
+    }
+    let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("?"));
+    if !app.config.allowed_origins.permits(origin) {
+        tracing::info!(app = app.config.credentials.id, origin, "refused: the origin is not in the app's list");
+        return Err(CloseCode::OriginNotAllowed);
+    }
+    Ok(app.clone())
+}
+
+/// Waits for the switch, then leaves the socket to a task of its own.
+async fn take_over(shared: Arc<Shared>, upgrade: OnUpgrade, admitted: Result<Arc<App>, CloseCode>) {
+    let Ok(upgraded) = upgrade.await else { return };
+    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        return tracing::error!("an upgraded connection is not the socket that was accepted");
+    };
+    let socket = io.into_inner();
+    let queue_bytes = shared.config.queue_bytes;
+    let registered = match admitted {
+        Ok(app) => Registration::new(app, socket, queue_bytes).map_err(|over| (CloseCode::OverQuota, over.0)),
+        Err(code) => Err((code, socket)),
+    };
+    match registered {
+        Ok(registration) => shared.connections.spawn(connection::serve(registration, read_buf)),
+        Err((code, socket)) => {
+            let outbound = Outbound::new(random_id(), socket, queue_bytes);
+            shared.connections.spawn(connection::refuse(outbound, refusal(code)))
+        }
+    };
+}
+
+/// The error event that says why, and the close frame with the same code.
+fn refusal(code: CloseCode) -> Bytes {
+    let mut frames = BytesMut::from(&frame::error(&ErrorEvent::from_close(code), None)[..]);
+    frames.extend_from_slice(&frame::close(code));
+    frames.freeze()
+}
+
+fn switching_protocols(accept: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// What proves to the client that we understood its key; an answer for humans when it does not ask for an upgrade.
+fn accept_key(request: &Request<Incoming>) -> Result<HeaderValue, Answer> {
+    let headers = request.headers();
+    if !has_token(headers, &header::CONNECTION, "upgrade") || !has_token(headers, &header::UPGRADE, "websocket") {
+        return Err(answer::upgrade_required());
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(answer::websocket_version_required());
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
+    let key = key.ok_or_else(|| answer::bad_request("Sec-WebSocket-Key is missing or not 16 bytes in base64."))?;
+    HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| answer::bad_request("Sec-WebSocket-Key"))
+}
+
+/// Whether a comma-separated header names the token, in any case.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+}
