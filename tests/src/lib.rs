@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The test kit: it starts the real `gema` binary on free ports, talks to it from outside, and owns its end.
+//!
+//! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API.
+//! Nothing in here knows how the server works inside. The tests are in `tests/`, one file per subject; the same kit for
+//! Node is `node/kit.mjs`.
+
+mod api;
+mod client;
+mod gema;
+
+pub use api::{Answer, Api, now, request};
+pub use client::{Client, Frame, Heard};
+pub use gema::{Gema, Setup};
+
+use std::time::Duration;
+
+/// How long a test waits for something that must come. Only a fault ever waits that long: it may be generous.
+pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,29 @@
+# The two commands are `make run` and `make test`. What they do is in tests/tools/.
+
+TOOLS := tests/tools
+
+.PHONY: help run test lint fmt audit dashboard setup
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | while IFS=: read -r name what; do printf '  make %-10s%s\n' "$$name" "$$what"; done
+
+run: ## build everything, prepare .env and the database, serve on 127.0.0.1
+	@$(TOOLS)/run.sh
+
+test: ## install what is missing, then every check and test there is
+	@$(TOOLS)/python.sh $(TOOLS)/check.py test
+
+lint: ## format, clippy, house rules, dependencies
+	@$(TOOLS)/python.sh $(TOOLS)/check.py lint
+
+fmt: ## format the Rust code
+	@cargo fmt --all
+
+audit: ## known vulnerabilities among the dependencies (asks the network)
+	@$(TOOLS)/python.sh $(TOOLS)/check.py audit
+
+dashboard: ## build the web pages, if their sources are newer
+	@$(TOOLS)/dashboard.sh
+
+setup: ## install what the tests need and this machine lacks
+	@$(TOOLS)/setup.sh

@@ -1,0 +1,128 @@
+//! Plain HTTP to one address, and the signed API on top of it. One connection per request, so that no test depends on
+//! another's keep-alive; a test of keep-alive itself opens its own connection.
+
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use gema_protocol::app::Credentials;
+use gema_protocol::signature::sign_request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// What came back: status, header fields and the whole body.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Header fields, names in lower case, in the order received.
+    pub headers: Vec<(String, String)>,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON; fails the test when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| {
+            panic!("status {} with a body that is no JSON ({e}): {}", self.status, self.body)
+        })
+    }
+
+    /// The body of a 200 as JSON; fails the test on any other status.
+    pub fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.json()
+    }
+
+    /// The value of a header field, or "" if it is absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
+    }
+}
+
+/// Seconds since the epoch, as signatures count them.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970").as_secs()
+}
+
+/// Sends one request on a connection of its own. `target` goes onto the request line as it is.
+pub async fn request(
+    at: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let stream = TcpStream::connect(at).await.expect("the server listens");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .expect("HTTP/1.1 on a new connection");
+    let driver = tokio::spawn(connection);
+    let mut request = hyper::Request::builder().method(method).uri(target).header("host", at.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(Bytes::copy_from_slice(body))).expect("a valid request");
+    let response = sender.send_request(request).await.expect("an answer");
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+        .collect();
+    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+    driver.abort();
+    Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
+}
+
+/// The signed HTTP API of one app on one server.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Where the server listens.
+    pub at: SocketAddr,
+    /// What stands before `/apps` in the address, and is not part of the signature: "" or e.g. "/ws".
+    pub prefix: String,
+    /// Whose key and secret sign.
+    pub app: Credentials,
+}
+
+impl Api {
+    /// `GET /apps/{id}{path}` with extra query parameters.
+    pub async fn get(&self, path: &str, params: &[(&str, &str)]) -> Answer {
+        self.call("GET", path, params, b"").await
+    }
+
+    /// `POST /apps/{id}{path}` with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call("POST", path, &[], body.to_string().as_bytes()).await
+    }
+
+    /// Publishes one event to one channel and fails the test unless the answer is 200.
+    pub async fn publish(&self, channel: &str, event: &str, data: &str) {
+        let body = serde_json::json!({"name": event, "channels": [channel], "data": data});
+        self.post("/events", &body).await.ok();
+    }
+
+    /// One signed request with any body.
+    pub async fn call(&self, method: &str, path: &str, params: &[(&str, &str)], body: &[u8]) -> Answer {
+        let target = self.target(method, path, params, body, now());
+        request(self.at, method, &target, &[("content-type", "application/json")], body).await
+    }
+
+    /// The request target with its signature, made as if the clock stood at `unix_seconds`.
+    pub fn target(
+        &self,
+        method: &str,
+        path: &str,
+        params: &[(&str, &str)],
+        body: &[u8],
+        unix_seconds: u64,
+    ) -> String {
+        let path = format!("/apps/{}{path}", self.app.id);
+        let query = sign_request(&self.app, method, &path, params, body, unix_seconds);
+        format!("{}{path}?{query}", self.prefix)
+    }
+}

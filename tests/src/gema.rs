@@ -1,0 +1,254 @@
+//! One running `gema`: its folder, its ports, its log, and its end. Dropping it kills the process (by its own id) and
+//! fails the test when the log holds a panic.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
+
+use gema_protocol::app::{Credentials, Secret};
+use gema_protocol::signature::sign_channel;
+use tempfile::TempDir;
+use tokio::time::{Duration, sleep};
+
+use crate::{Api, Client, PATIENCE, request};
+
+/// How a process is to be started.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    role: &'static str,
+    env: Vec<(String, String)>,
+    files: Vec<(&'static str, String)>,
+    prefix: String,
+}
+
+impl Setup {
+    /// The broadcast server alone, with one app and no file to read.
+    pub fn broadcast() -> Self {
+        Self { role: "broadcast", env: Vec::new(), files: Vec::new(), prefix: String::new() }
+    }
+
+    /// Everything in one process, on a fresh database with the seeded admin.
+    pub fn serve() -> Self {
+        Self { role: "serve", ..Self::broadcast() }
+    }
+
+    /// Sets a variable of the process. Nothing else of the environment reaches it, `PATH` apart.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Puts a file into the working directory of the process.
+    #[must_use]
+    pub fn file(mut self, name: &'static str, text: &str) -> Self {
+        self.files.push((name, text.to_owned()));
+        self
+    }
+
+    /// Serves everything below a path prefix such as "/ws".
+    #[must_use]
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self.env("REVERB_SERVER_PATH", prefix)
+    }
+
+    /// Starts the process and waits until it answers. A port that somebody took in the meantime is tried again.
+    pub async fn start(self) -> Gema {
+        for _ in 0..5 {
+            let gema = Gema::spawn(&self);
+            if let Some(ready) = gema.ready().await {
+                return ready;
+            }
+        }
+        panic!("five pairs of free ports were taken before gema could listen on them");
+    }
+}
+
+/// A running process.
+#[derive(Debug)]
+pub struct Gema {
+    child: Child,
+    dir: TempDir,
+    /// Where the broadcast server listens.
+    pub broadcast: SocketAddr,
+    /// Where the attendance API listens, if this process has one.
+    pub web: SocketAddr,
+    /// The app it serves.
+    pub app: Credentials,
+    prefix: String,
+}
+
+impl Gema {
+    fn spawn(setup: &Setup) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for (name, text) in &setup.files {
+            fs::write(dir.path().join(name), text).expect("a file in it");
+        }
+        let (broadcast, web) = free_ports();
+        let app = Credentials {
+            id: "424242".to_owned(),
+            key: "testkey0123456789abc".to_owned(),
+            secret: Secret::new("testsecret0123456789".to_owned()),
+        };
+        let mut command = Command::new(binary());
+        command.current_dir(dir.path()).env_clear().stdin(Stdio::null());
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("REVERB_APP_ID", &app.id).env("REVERB_APP_KEY", &app.key);
+        command.env("REVERB_APP_SECRET", app.secret.expose());
+        command
+            .env("REVERB_SERVER_PORT", broadcast.port().to_string())
+            .env("APP_PORT", web.port().to_string());
+        command.envs(setup.env.iter().map(|(name, value)| (name, value)));
+        if setup.role == "serve" {
+            migrate(&command, &dir);
+        }
+        command.args([setup.role, "--host", "127.0.0.1"]);
+        let log = File::create(dir.path().join("gema.log")).expect("a log file");
+        command.stdout(log.try_clone().expect("a second handle of the log")).stderr(log);
+        let child = command.spawn().unwrap_or_else(|e| panic!("{} does not start: {e}", binary().display()));
+        Self { child, dir, broadcast, web, app, prefix: setup.prefix.clone() }
+    }
+
+    /// Itself once it answers on all its ports; `None` if another process took one of them first.
+    async fn ready(mut self) -> Option<Self> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                let log = self.log();
+                if log.contains("in use") {
+                    return None;
+                }
+                panic!("gema ended with {status} before it was ready:\n{log}");
+            }
+            if self.is_up().await {
+                return Some(self);
+            }
+            assert!(start.elapsed() < PATIENCE, "gema is not ready after {PATIENCE:?}:\n{}", self.log());
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn is_up(&self) -> bool {
+        let listening = tokio::net::TcpStream::connect(self.broadcast).await.is_ok();
+        listening
+            && request(self.broadcast, "GET", &format!("{}/up", self.prefix), &[], b"").await.status == 200
+    }
+
+    /// The signed HTTP API of its app.
+    pub fn api(&self) -> Api {
+        Api { at: self.broadcast, prefix: self.prefix.clone(), app: self.app.clone() }
+    }
+
+    /// The target a browser would open, query included.
+    pub fn target(&self) -> String {
+        format!("{}/app/{}?protocol=7&client=js&version=8.6.0&flash=false", self.prefix, self.app.key)
+    }
+
+    /// A connected client that has read `pusher:connection_established`.
+    pub async fn client(&self) -> Client {
+        Client::open(self.broadcast, &self.target(), &[]).await.established().await
+    }
+
+    /// A connected client that subscribes to one channel, signed if the channel asks for it.
+    pub async fn subscriber(&self, channel: &str) -> Client {
+        let mut client = self.client().await;
+        let auth = self.auth(&client, channel);
+        client.subscribe(channel, &auth).await;
+        client
+    }
+
+    /// The `auth` of a private channel for this client.
+    pub fn auth(&self, client: &Client, channel: &str) -> String {
+        sign_channel(&self.app, &client.socket_id, channel, None)
+    }
+
+    /// What the process has written so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("gema.log")).unwrap_or_default()
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line VmRSS");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes") * 1024
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub fn terminate(&self) {
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .expect("our own child takes a signal");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "gema has not ended after {PATIENCE:?}:\n{}", self.log());
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Gema {
+    fn drop(&mut self) {
+        // It may have ended already, which is what several tests want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let log = self.log();
+        if std::thread::panicking() {
+            eprintln!("--- log of gema ---\n{log}--- end of log ---");
+        } else {
+            assert!(!log.contains("panicked"), "gema panicked:\n{log}");
+        }
+    }
+}
+
+/// Prepares the database in the folder, with the environment of the server that will run on it.
+fn migrate(like: &Command, dir: &TempDir) {
+    let mut command = Command::new(like.get_program());
+    command.current_dir(dir.path()).env_clear().args(["migrate", "--seed"]);
+    command.envs(like.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    let output = command.output().expect("gema migrate starts");
+    assert!(
+        output.status.success(),
+        "gema migrate --seed failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The binary under test: `GEMA_BIN`, or the one that cargo built beside this test.
+fn binary() -> PathBuf {
+    std::env::var_os("GEMA_BIN").map_or_else(
+        || {
+            let test = std::env::current_exe().expect("the path of this test");
+            let built = test.ancestors().nth(2).expect("a test lies in target/PROFILE/deps").join("gema");
+            assert!(built.exists(), "{} is missing: build it with `cargo build -p gema`", built.display());
+            built
+        },
+        PathBuf::from,
+    )
+}
+
+/// Two ports that are free at this moment. Both listeners live until both are known, so that they differ.
+fn free_ports() -> (SocketAddr, SocketAddr) {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let (first, second) = (bind(), bind());
+    (first.local_addr().expect("an address"), second.local_addr().expect("an address"))
+}

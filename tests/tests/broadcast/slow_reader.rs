@@ -1,0 +1,43 @@
+//! A client that does not read costs a bounded amount of memory, then its connection; the others never notice.
+
+use gema_tests::{Client, Setup};
+use serde_json::json;
+use tokio::net::TcpSocket;
+
+/// Enough to fill the kernel's buffers on both sides and any queue of a few megabytes.
+const EVENTS: usize = 4_000;
+const BATCH: usize = 40;
+const DATA: usize = 10_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stops_is_closed_and_the_others_are_complete() {
+    let gema = Setup::broadcast().start().await;
+    let mut healthy = gema.subscriber("room").await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let stream = socket.connect(gema.broadcast).await.expect("the server listens");
+    let mut stuck = Client::over(stream, &gema.target(), &[]).await.established().await;
+    stuck.subscribe("room", "").await;
+    let before = gema.resident_bytes();
+
+    let mut most = before;
+    for first in (0..EVENTS).step_by(BATCH) {
+        let text = |number| format!("{number:0DATA$}");
+        let item = |number| json!({"name": "e", "channel": "room", "data": text(number)});
+        let batch: Vec<_> = (first..first + BATCH).map(item).collect();
+        gema.api().post("/batch_events", &json!({"batch": batch})).await.ok();
+        for number in first..first + BATCH {
+            assert_eq!(healthy.expect("e").await.data, json!(text(number)));
+        }
+        most = most.max(gema.resident_bytes());
+    }
+    healthy.nothing_came().await;
+    let grown = most.saturating_sub(before);
+    assert!(grown < 24 * 1024 * 1024, "{grown} bytes more for one client that does not read 40 MB");
+
+    let start = std::time::Instant::now();
+    while gema.api().get("/connections", &[]).await.ok() != json!({"connections": 1}) {
+        assert!(start.elapsed() < gema_tests::PATIENCE, "the stuck connection is never closed");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
