@@ -1,0 +1,33 @@
+// Owns the short messages in the corner: at most four, each for a few seconds.
+import { shallowReactive } from 'vue';
+import { clock } from './format.js';
+import { t } from './i18n.js';
+
+const SHOWN = 4;
+const LIFE_MS = 7000;
+let nextId = 1;
+
+/** @type {{id: number, title: string, detail: string, node: number|null}[]} newest last */
+export const toasts = shallowReactive([]);
+
+export function dismiss(id) {
+  const index = toasts.findIndex((toast) => toast.id === id);
+  if (index >= 0) toasts.splice(index, 1);
+}
+
+export function toast(title, detail = '', node = null) {
+  const id = nextId;
+  nextId += 1;
+  toasts.push({ id, title, detail, node });
+  if (toasts.length > SHOWN) toasts.shift();
+  setTimeout(() => dismiss(id), LIFE_MS);
+}
+
+/** What an attendance event says to a person. */
+export function toastEvent({ attendance, node_id: node, timestamp }) {
+  const { version, check_out: checkOut, user } = attendance;
+  let key = 'toast.updated';
+  if (version === 1) key = 'toast.created';
+  else if (version === 2 && checkOut) key = 'toast.out';
+  toast(t(key, { name: user.name }), t('toast.detail', { time: clock(timestamp), node }), node);
+}
