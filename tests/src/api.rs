@@ -108,21 +108,21 @@ impl Api {
 
     /// One signed request with any body.
     pub async fn call(&self, method: &str, path: &str, params: &[(&str, &str)], body: &[u8]) -> Answer {
-        let target = self.target(method, path, params, body, now());
+        let target = self.target(method, path, params, body);
         request(self.at, method, &target, &[("content-type", "application/json")], body).await
     }
 
-    /// The request target with its signature, made as if the clock stood at `unix_seconds`.
-    pub fn target(
-        &self,
-        method: &str,
-        path: &str,
-        params: &[(&str, &str)],
-        body: &[u8],
-        unix_seconds: u64,
-    ) -> String {
+    /// The request target with its signature, made now.
+    pub fn target(&self, method: &str, path: &str, params: &[(&str, &str)], body: &[u8]) -> String {
         let path = format!("/apps/{}{path}", self.app.id);
-        let query = sign_request(&self.app, method, &path, params, body, unix_seconds);
+        let query = sign_request(&self.app, method, &path, params, body, now());
+        format!("{}{path}?{query}", self.prefix)
+    }
+
+    /// The request target of a POST, signed as if the clock stood at `unix_seconds`.
+    pub fn target_at(&self, unix_seconds: u64, path: &str, body: &[u8]) -> String {
+        let path = format!("/apps/{}{path}", self.app.id);
+        let query = sign_request(&self.app, "POST", &path, &[], body, unix_seconds);
         format!("{}{path}?{query}", self.prefix)
     }
 }

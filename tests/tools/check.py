@@ -42,10 +42,10 @@ STEPS = {
     "dashboard": (f"{TOOLS}/dashboard.sh", ["tools"], ["npm"]),
     "pip": (f"{TOOLS}/venv.sh {VENV}", ["setup"], ["dashboard"]),
     "page tests": ("npm --prefix examples/dashboard test", ["dashboard"], []),
-    "node tests": ("node --test --test-reporter=spec tests/node/", ["build", "npm"], []),
+    "node tests": ("sh -c 'node --test --test-reporter=spec tests/node/*.test.mjs'", ["build", "npm"], []),
     "python tests": (f"{VENV}/bin/python -m unittest discover -v -s tests/python", ["build", "pip"], []),
     # Last and alone: it measures, too.
-    "browser tests": ("node --test --test-reporter=spec tests/browser/", ["build", "npm", "dashboard", "setup"],
+    "browser tests": ("sh -c 'node --test --test-reporter=spec tests/browser/*.test.mjs'", ["build", "npm", "dashboard", "setup"],
                       ["rust tests", "clippy", "dependencies", "node tests", "python tests", "page tests"]),
 }
 GROUPS = {
@@ -53,8 +53,8 @@ GROUPS = {
     "audit": ["advisories"],
     "test": [name for name in STEPS if name != "advisories"],
 }
-PASSED = re.compile(r"^test result: \w+\. (\d+) passed|^ℹ pass (\d+)$|^Ran (\d+) tests? in", re.M)
-FAILED = re.compile(r"^test result: FAILED\. \d+ passed; (\d+) failed|^ℹ fail (\d+)$"
+PASSED = re.compile(r"^test result: \w+\. (\d+) passed|^(?:ℹ|#) pass (\d+)$|^Ran (\d+) tests? in", re.M)
+FAILED = re.compile(r"^test result: FAILED\. \d+ passed; (\d+) failed|^(?:ℹ|#) fail (\d+)$"
                     r"|^FAILED \((?:failures=(\d+))?(?:, )?(?:errors=(\d+))?", re.M)
 
 

@@ -4,7 +4,7 @@
 usage: house.py [FOLDER]   Prints the measures and every breach; ends with 1 if there is one.
 
 A function counts from the line of its `fn` to the line of its closing brace, a file by its lines that are not blank.
-Unit tests (`#[cfg(test)]`, `tests.rs`) are left out of both. Rust is scanned, not parsed: comments and literals are
+Unit tests (`#[cfg(test)]`, `tests.rs`, `x_tests.rs`) are left out of both. Rust is scanned, not parsed: comments and literals are
 blanked first, then braces are matched.
 """
 import pathlib
@@ -19,6 +19,7 @@ RAW = re.compile(r'b?c?r(#*)"')
 CHARACTER = re.compile(r"b?'(?:\\(?:x[0-9a-fA-F]{2}|u\{[^}]*\}|.)|[^'\\])'")
 FUNCTION = re.compile(r"\bfn\s+(\w+)")
 PUBLIC = re.compile(r"^\s*pub (?:async |const |unsafe |extern \S+ )*(?:fn|struct|enum|trait|type|const|static|mod|macro)\b")
+TEST_FILE = re.compile(r"(^|_)tests?$")
 TEST_ITEM = re.compile(r"#\[cfg\((?:test|all\(test\b[^\]]*)\)\]")
 
 
@@ -150,7 +151,7 @@ def main():
     measures = Measures()
     for path in sources(root):
         name = path.relative_to(root)
-        if path.suffix == ".rs" and path.stem not in ("tests", "test"):
+        if path.suffix == ".rs" and not TEST_FILE.search(path.stem):
             measures.rust(str(name), path.read_text(encoding="utf-8"), "src" in name.parts)
         elif path.suffix in OTHER_SOURCES:
             measures.length(str(name), path.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ fn replaced(target: &str, parameter: &str, value: &str) -> String {
 async fn r_reverb_289_each_way_to_sign_wrongly_is_named() {
     let gema = Setup::broadcast().start().await;
     let api = gema.api();
-    let good = api.target("POST", "/events", &[], BODY, now());
+    let good = api.target("POST", "/events", &[], BODY);
     assert_eq!(send(&gema, "POST", &good, BODY).await.status, 200);
 
     for parameter in ["auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"] {
@@ -62,7 +62,7 @@ async fn r_reverb_289_each_way_to_sign_wrongly_is_named() {
 #[tokio::test]
 async fn a_signature_stands_for_ten_minutes_either_way() {
     let gema = Setup::broadcast().start().await;
-    let at = |seconds: u64| gema.api().target("POST", "/events", &[], BODY, seconds);
+    let at = |seconds: u64| gema.api().target_at(seconds, "/events", BODY);
     let now = now();
     for (moment, good) in
         [(now - 590, true), (now - 610, false), (now + 590, true), (now + 620, false), (0, false)]
@@ -80,14 +80,14 @@ async fn a_signature_stands_for_ten_minutes_either_way() {
 async fn method_path_and_secret_are_signed() {
     let gema = Setup::broadcast().start().await;
     let api = gema.api();
-    let get = api.target("GET", "/channels", &[], b"", now());
+    let get = api.target("GET", "/channels", &[], b"");
     assert_eq!(send(&gema, "GET", &get.replace("/channels?", "/connections?"), b"").await.status, 401);
     let post_query = get.split_once('?').expect("a query").1;
     assert_eq!(send(&gema, "POST", &format!("/apps/424242/events?{post_query}"), b"").await.status, 401);
     let secret = Secret::new("anothersecret9876543".to_owned());
     let forger = Api { app: Credentials { secret, ..gema.app.clone() }, ..gema.api() };
     explained(&forger.get("/channels", &[]).await, &gema, &["signature"]);
-    let upper = api.target("GET", "/channels", &[], b"", now());
+    let upper = api.target("GET", "/channels", &[], b"");
     let (head, signature) = upper.split_once("auth_signature=").expect("a signature");
     let tail = signature.get(64..).expect("64 hexadecimal digits");
     let upper = format!("{head}auth_signature={}{tail}", signature[..64].to_uppercase());

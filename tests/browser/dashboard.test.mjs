@@ -1,0 +1,150 @@
+// A check-in appears in every open dashboard without a refresh: the pages in Chromium, with unmodified libraries.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { start, until } from '../node/kit.mjs';
+import { Person } from '../node/office.mjs';
+import { browser, connected, login, part, picture, tab } from './kit.mjs';
+
+const PEOPLE = ['Ani Wijaya', 'Budi Santoso', 'Citra Lestari', 'Dewi Anggraini', 'Eko Prasetyo', 'Fitri Handayani',
+  'Gilang Ramadhan', 'Hana Puspita'];
+
+/** The row of a record on a page, at least this version of it. */
+const row = (page, id, version) =>
+  part(page, 'attendance-row').and(page.locator(`[data-attendance-id="${id}"][data-version="${version}"]`));
+
+/** Notes when each version of each row comes into the document, by the clock of the machine. */
+async function observe(page) {
+  await page.evaluate(() => {
+    window.seen = {};
+    const look = () => {
+      const now = performance.timeOrigin + performance.now();
+      for (const { dataset } of document.querySelectorAll('[data-testid="attendance-row"]')) {
+        window.seen[`${dataset.attendanceId}.${dataset.version}`] ??= now;
+      }
+    };
+    look();
+    const options = { childList: true, subtree: true, attributes: true, attributeFilter: ['data-version'] };
+    new MutationObserver(look).observe(document.body, options);
+  });
+}
+
+const quantile = (numbers, share) => numbers.sort((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))];
+
+/** Logs in as the admin in the first tab and opens the dashboard in three. */
+async function dashboards(context) {
+  const first = await tab(context, '/admin/dashboard');
+  await login(first, 'admin@example.com', 'password');
+  await first.waitForURL('**/admin/dashboard');
+  const pages = [first, await tab(context, '/admin/dashboard'), await tab(context, '/admin/dashboard')];
+  for (const page of pages) await connected(page);
+  return pages;
+}
+
+test('three dashboards show a check-in of a fourth tab, without a refresh', async (t) => {
+  const gema = await start(t, { role: 'serve' });
+  const context = await browser(t, gema);
+  const pages = await dashboards(context);
+  for (const page of pages) {
+    await page.evaluate(() => { window.notReloaded = true; });
+    assert.equal(await page.evaluate(() => window.Echo.connector.pusher.connection.state), 'connected');
+    await until(() => page.evaluate(() => window.Echo.connector.channels.attendances?.subscription.subscribed), 'subscribed');
+    assert.equal(await part(page, 'attendance-row').count(), 0);
+  }
+
+  const fourth = await tab(context, '/attendances');
+  const answered = fourth.waitForResponse((response) => response.url().endsWith('/api/attendances/check-in'));
+  await part(fourth, 'check-in').click();
+  const response = await answered;
+  assert.equal(response.status(), 201);
+  const { id } = await response.json();
+  for (const page of [...pages, fourth]) await row(page, id, 1).waitFor();
+  for (const page of pages) await until(async () => (await part(page, 'counter-open').innerText()) === '1', 'one on shift');
+  assert.equal(await part(pages[0], 'node-badge').first().getAttribute('data-node-id'), '1');
+
+  await part(fourth, 'check-out').click();
+  for (const page of [...pages, fourth]) await row(page, id, 2).waitFor();
+  for (const page of pages) {
+    assert.equal(await part(page, 'attendance-row').count(), 1, 'the same row, changed in place');
+    await until(async () => (await part(page, 'counter-checked-out').innerText()) === '1', 'one gone home');
+    assert.ok(await page.evaluate(() => window.notReloaded), 'nobody pressed F5');
+  }
+  const channels = await fourth.evaluate(() => Object.keys(window.Echo.connector.channels));
+  assert.ok(channels.some((name) => /^private-user\.\d+$/.test(name)), `${channels}`);
+  await picture(fourth, 'attendances.png');
+});
+
+test('from the answer of the API to the row in the page', async (t) => {
+  const gema = await start(t, { role: 'serve' });
+  const admin = await Person.login(gema);
+  const people = [];
+  for (const name of PEOPLE) people.push(await admin.hire(name));
+  const context = await browser(t, gema);
+  const pages = await dashboards(context);
+  for (const page of pages) await observe(page);
+
+  const answers = [];
+  const note = (record) => answers.push([`${record.id}.${record.version}`, performance.timeOrigin + performance.now()]);
+  for (let round = 0; round < 3; round += 1) {
+    for (const person of people) note(await person.checkIn());
+    // After the last round somebody is still at work, for the picture.
+    for (const person of round < 2 ? people : people.slice(5)) note(await person.checkOut());
+  }
+
+  const delays = [];
+  for (const page of pages) {
+    const seen = await until(async () => {
+      const all = await page.evaluate(() => window.seen);
+      return answers.every(([key]) => key in all) && all;
+    }, 'every change in every dashboard');
+    for (const [key, answered] of answers) delays.push(seen[key] - answered);
+  }
+  const [p50, p99] = [quantile(delays, 0.5), quantile(delays, 0.99)].map((delay) => delay.toFixed(1));
+  t.diagnostic(`201 to DOM: p50 ${p50} ms, p99 ${p99} ms, ${answers.length} changes in ${pages.length} tabs`);
+  console.log(`» from the API's answer to the row: p50 ${p50} ms, p99 ${p99} ms (${answers.length} changes, 3 dashboards)`);
+  await picture(pages[0], 'dashboard.png');
+  const phone = await browser(t, gema, { width: 390, height: 844 });
+  const [small] = await dashboards(phone);
+  assert.ok(await small.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing sticks out');
+  await picture(small, 'dashboard-phone.png');
+});
+
+test('a restart of the server: the dashboards return and have what they missed', async (t) => {
+  const gema = await start(t, { role: 'serve' });
+  const admin = await Person.login(gema);
+  const context = await browser(t, gema);
+  const [page] = await dashboards(context);
+  await gema.stop();
+  await part(page, 'connection-state').and(page.locator(':not([data-state="connected"])')).waitFor();
+  await gema.again();
+  const { id } = await admin.checkIn();
+  await connected(page);
+  await row(page, id, 1).waitFor();
+});
+
+test('the login leads back to where one wanted to go, and the logout ends it', async (t) => {
+  const gema = await start(t, { role: 'serve' });
+  const context = await browser(t, gema);
+  const page = await tab(context, '/attendances');
+  await page.waitForURL('**/login?**');
+  await login(page, 'admin@example.com', 'password');
+  await page.waitForURL('**/attendances');
+  await part(page, 'check-in').waitFor();
+  await part(page, 'logout').click();
+  await page.waitForURL((url) => url.pathname !== '/attendances');
+  assert.equal((await context.request.get('/api/attendances')).status(), 401);
+});
+
+test('the pages carry a policy and are cached by their names', async (t) => {
+  const gema = await start(t, { role: 'serve' });
+  const page = await fetch(`${gema.web}/admin/dashboard`);
+  assert.equal(page.status, 200, 'a deep link is the application');
+  assert.match(page.headers.get('content-security-policy'), /default-src|script-src/);
+  assert.doesNotMatch(page.headers.get('content-security-policy'), /script-src[^;]*unsafe/);
+  assert.doesNotMatch(page.headers.get('cache-control') ?? '', /immutable/);
+  const text = await page.text();
+  const [script] = /\/assets\/[^"]+\.js/.exec(text);
+  const asset = await fetch(gema.web + script);
+  assert.match(asset.headers.get('cache-control'), /immutable/);
+  assert.ok(!text.includes(gema.app.secret) && !(await asset.text()).includes(gema.app.secret));
+});

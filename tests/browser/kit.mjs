@@ -1,0 +1,69 @@
+// Chromium for the tests: pages that fail their test on any console error or breach of the Content-Security-Policy.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+import { ROOT, PATIENCE } from '../node/kit.mjs';
+
+const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+export const ARTEFACTS = path.join(ROOT, 'artefacts');
+
+/** One browser with one session, as one person uses it; closed at the end of the test. */
+export async function browser(t, gema, { width = 1280, height = 800 } = {}) {
+  const chrome = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET });
+  const context = await chrome.newContext({ baseURL: gema.web, viewport: { width, height }, locale: 'en-GB' });
+  context.setDefaultTimeout(PATIENCE);
+  const complaints = [];
+  context.on('page', (page) => watch(page, gema, complaints));
+  t.after(async () => {
+    await chrome.close();
+    assert.deepEqual(complaints, [], 'the console and the network are clean');
+  });
+  return context;
+}
+
+/** Collects what should not happen on a page. */
+function watch(page, gema, complaints) {
+  page.on('console', (message) => {
+    // Before the login the page asks who it is talking to, and the browser itself reports the 401.
+    const asking = message.location().url === `${gema.web}/api/user` && message.text().includes('401');
+    if (message.type() === 'error' && !asking) complaints.push(`${page.url()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => complaints.push(`${page.url()}: ${error.stack}`));
+  page.on('request', (request) => {
+    const { hostname } = new URL(request.url());
+    if (hostname && hostname !== '127.0.0.1') complaints.push(`${page.url()} asks ${request.url()}`);
+  });
+}
+
+/** A new tab. */
+export async function tab(context, address) {
+  const page = await context.newPage();
+  const answer = await page.goto(address);
+  assert.equal(answer.status(), 200);
+  return page;
+}
+
+/** The part of a page that a data-testid names. */
+export const part = (page, id) => page.locator(`[data-testid="${id}"]`);
+
+/** Fills in the login form. */
+export async function login(page, email, password) {
+  await part(page, 'login-email').fill(email);
+  await part(page, 'login-password').fill(password);
+  await part(page, 'login-submit').click();
+}
+
+/** Resolves when the page says that its socket is connected. */
+export const connected = (page) => page.locator('[data-testid="connection-state"][data-state="connected"]').waitFor();
+
+/** Saves a picture; it has to stay small enough for a README. */
+export async function picture(page, name) {
+  fs.mkdirSync(ARTEFACTS, { recursive: true });
+  const file = path.join(ARTEFACTS, name);
+  await page.screenshot({ path: file, animations: 'disabled' });
+  const { size } = fs.statSync(file);
+  assert.ok(size < 300_000, `${name} has ${size} bytes`);
+}

@@ -1,0 +1,212 @@
+// The test kit for Node: starts the real `gema` on free ports and ends it with the test. Mirrors tests/src/gema.rs.
+
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import fs from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Pusher from 'pusher-js';
+
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const BINARY = process.env.GEMA_BIN ?? path.join(ROOT, process.env.CARGO_TARGET_DIR ?? 'target', 'debug', 'gema');
+/** How long anything that must come may take, in milliseconds. */
+export const PATIENCE = 30_000;
+
+export const APP = { id: '424242', key: 'testkey0123456789abc', secret: 'testsecret0123456789' };
+
+/** Rejects after PATIENCE with a sentence that says what did not come. */
+export function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: nothing after ${PATIENCE} ms`)), PATIENCE);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Asks again until the answer is truthy. */
+export async function until(question, what) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const answer = await question();
+    if (answer) return answer;
+    assert.ok(Date.now() < end, `${what}: not after ${PATIENCE} ms`);
+    await pause(10);
+  }
+}
+
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => new Promise((resolve, reject) => {
+      const server = net.createServer().once('error', reject);
+      server.listen(0, '127.0.0.1', () => resolve(server));
+    })),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** One running process. */
+export class Gema {
+  constructor({ role, env, port, webPort }) {
+    Object.assign(this, { role, port, webPort, app: APP });
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'gema-'));
+    this.logPath = path.join(this.folder, 'gema.log');
+    this.env = {
+      PATH: process.env.PATH,
+      REVERB_APP_ID: APP.id,
+      REVERB_APP_KEY: APP.key,
+      REVERB_APP_SECRET: APP.secret,
+      REVERB_SERVER_PORT: String(port),
+      APP_PORT: String(webPort),
+      ATTENDANCE_DASHBOARD_DIR: path.join(ROOT, 'examples/dashboard/dist'),
+      ...env,
+    };
+    if (role === 'serve') this.run('migrate', '--seed');
+    this.spawn();
+  }
+
+  /** Runs another command of gema in the same folder, to its end. */
+  run(...args) {
+    const { status, stderr, stdout } = spawnSync(BINARY, args, { cwd: this.folder, env: this.env, encoding: 'utf8' });
+    assert.equal(status, 0, `gema ${args.join(' ')} failed: ${stderr}`);
+    return stdout;
+  }
+
+  spawn() {
+    const log = fs.openSync(this.logPath, 'a');
+    const options = { cwd: this.folder, env: this.env, stdio: ['ignore', log, log] };
+    this.child = spawn(BINARY, [this.role, '--host', '127.0.0.1'], options);
+    fs.closeSync(log);
+    this.ended = new Promise((resolve, reject) => {
+      this.child.once('error', reject).once('exit', (code, signal) => resolve(code ?? signal));
+    });
+    this.ended.catch(() => {});
+  }
+
+  log() {
+    return fs.readFileSync(this.logPath, 'utf8');
+  }
+
+  /** Where the attendance API answers. */
+  get web() {
+    return `http://127.0.0.1:${this.webPort}`;
+  }
+
+  /** True once it answers, false if one of its ports was taken. */
+  async ready() {
+    let ended = false;
+    this.ended.then(() => { ended = true; }, () => { ended = true; });
+    const answers = async (url) => (await fetch(url).catch(() => null))?.status === 200;
+    const prefix = this.env.REVERB_SERVER_PATH ?? '';
+    const urls = [`http://127.0.0.1:${this.port}${prefix}/up`, ...(this.role === 'serve' ? [`${this.web}/up`] : [])];
+    return until(async () => {
+      if (ended) {
+        assert.match(this.log(), /in use/, `gema ended before it was ready:\n${this.log()}`);
+        return 'taken';
+      }
+      return (await Promise.all(urls.map(answers))).every(Boolean) && 'ready';
+    }, 'gema is ready').then((state) => state === 'ready');
+  }
+
+  /** Ends it with the given signal; resolves to its status. */
+  async stop(signal = 'SIGTERM') {
+    this.child.kill(signal);
+    return within(this.ended, 'gema has ended');
+  }
+
+  /** Starts it again on the same ports. */
+  async again() {
+    this.spawn();
+    assert.ok(await this.ready(), 'the ports are free again');
+  }
+
+  /** The end of the test: kills what runs, and looks for panics. */
+  async end() {
+    this.child.kill('SIGKILL');
+    await this.ended.catch(() => {});
+    const log = this.log();
+    fs.rmSync(this.folder, { recursive: true, force: true });
+    assert.ok(!log.includes('panicked'), `gema panicked:\n${log}`);
+  }
+}
+
+/** Starts `gema broadcast` or `gema serve` for one test (or one suite). */
+export async function start(t, { role = 'broadcast', env = {} } = {}) {
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const [port, webPort] = await freePorts(2);
+    const gema = new Gema({ role, env, port, webPort });
+    t.after(() => gema.end());
+    if (await gema.ready()) return gema;
+  }
+  throw new Error('five pairs of free ports were taken before gema could listen on them');
+}
+
+/** What pusher-js and Echo need to find the server, as our documentation recommends it. */
+export function browserOptions(gema) {
+  return { cluster: '', wsHost: '127.0.0.1', wsPort: gema.port, forceTLS: false, enabledTransports: ['ws'] };
+}
+
+/** An unmodified pusher-js client, disconnected at the end of the test. */
+export function pusherClient(t, gema, { key = APP.key, ...options } = {}) {
+  const client = new Pusher(key, { ...browserOptions(gema), ...options });
+  t.after(() => client.disconnect());
+  return client;
+}
+
+/** Resolves when the connection reaches a state. */
+export function state(client, wanted) {
+  return until(() => client.connection.state === wanted, `state ${wanted}, not ${client.connection.state}`);
+}
+
+/** Resolves to the data of the next event of that name on a channel or connection. */
+export function once(emitter, event) {
+  return within(new Promise((resolve) => {
+    const take = (data) => {
+      emitter.unbind(event, take);
+      resolve(data);
+    };
+    emitter.bind(event, take);
+  }), `event ${event}`);
+}
+
+/** Resolves to the channel once it is subscribed. */
+export async function subscribed(client, name) {
+  const channel = client.subscribe(name);
+  if (!channel.subscribed) await once(channel, 'pusher:subscription_succeeded');
+  return channel;
+}
+
+export function signature(socketId, channel) {
+  return `${APP.key}:${createHmac('sha256', APP.secret).update(`${socketId}:${channel}`).digest('hex')}`;
+}
+
+/** A back end of ten lines: signs every channel but those called denied, and remembers the requests. */
+export async function authEndpoint(t) {
+  const requests = [];
+  const server = http.createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    const form = new URLSearchParams(body);
+    const channel = form.get('channel_name');
+    const { headers } = request;
+    requests.push({
+      method: request.method, url: request.url, ct: headers['content-type'], csrf: headers['x-csrf-token'],
+      authz: headers.authorization, body,
+    });
+    response.statusCode = channel.includes('denied') ? 403 : 200;
+    response.end(JSON.stringify({ auth: signature(form.get('socket_id'), channel) }));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { requests, base: `http://127.0.0.1:${server.address().port}` };
+}

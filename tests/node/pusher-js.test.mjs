@@ -1,0 +1,191 @@
+// pusher-js from npm, unmodified, against the real server.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import PusherServer from 'pusher';
+import { APP, authEndpoint, once, pusherClient, start, state, subscribed, until } from './kit.mjs';
+import { record } from './recorder.mjs';
+import { exists, transcript } from './vectors.mjs';
+
+function publisher(gema) {
+  return new PusherServer({
+    appId: APP.id, key: APP.key, secret: APP.secret, host: '127.0.0.1', port: String(gema.port), useTLS: false,
+  });
+}
+
+/** Client options for private channels. */
+const signing = (endpoint) => ({ channelAuthorization: { endpoint: `${endpoint.base}/pusher/auth`, transport: 'ajax' } });
+
+test('connects, subscribes and receives', async (t) => {
+  const gema = await start(t);
+  const client = pusherClient(t, gema);
+  const channel = await subscribed(client, 'my-channel');
+  assert.equal(client.connection.state, 'connected');
+  assert.match(client.connection.socket_id, /^\d+\.\d+$/);
+  const arrived = once(channel, 'my-event');
+  await publisher(gema).trigger('my-channel', 'my-event', { text: 'é 😀', n: 1 });
+  assert.deepEqual(await arrived, { text: 'é 😀', n: 1 });
+});
+
+test('data that is text arrives as the client reads it: a number, or the text itself', async (t) => {
+  const gema = await start(t);
+  const channel = await subscribed(pusherClient(t, gema), 'c');
+  for (const [sent, received] of [['123', 123], ['not json', 'not json'], ['', ''], ['"quoted"', 'quoted']]) {
+    const arrived = once(channel, 'e');
+    await publisher(gema).trigger('c', 'e', sent);
+    assert.deepEqual(await arrived, received);
+  }
+});
+
+test('the target and the frames are those on record', async (t) => {
+  const gema = await start(t, { env: { REVERB_APP_PING_INTERVAL: '1' } });
+  const seen = await record(t, gema);
+  const endpoint = await authEndpoint(t);
+  const client = pusherClient(t, gema, { wsPort: seen.port, ...signing(endpoint) });
+  await subscribed(client, 'my-channel');
+  const channel = await subscribed(client, 'private-a');
+  channel.trigger('client-typing', { a: 1 });
+  channel.trigger('client-str', 'hello');
+  await seen.frame('{"event":"pusher:pong","data":{}}');
+  client.unsubscribe('my-channel');
+  await seen.frame('{"event":"pusher:unsubscribe","data":{"channel":"my-channel"}}');
+
+  const withoutPongs = (frames) => frames.filter((frame) => !frame.includes('pusher:pong'));
+  const signed = seen.frames.map((frame) => frame.replace(/"auth":"[^"]+"/, '"auth":"KEY:sig"'));
+  assert.deepEqual(withoutPongs(signed), withoutPongs(transcript('pusherjs.client_frames').frames.filter(exists)));
+  const { request_target: expected } = transcript('pusherjs.connect_url');
+  assert.equal(seen.targets[0], expected.replace('/my/prefix', '').replace('KEY', APP.key));
+});
+
+test('r_reverb_368 connects below a path prefix', async (t) => {
+  const gema = await start(t, { env: { REVERB_SERVER_PATH: '/my/prefix' } });
+  const seen = await record(t, gema);
+  await subscribed(pusherClient(t, gema, { wsPort: seen.port, wsPath: '/my/prefix' }), 'c');
+  assert.equal(seen.targets[0], transcript('pusherjs.connect_url').request_target.replace('KEY', APP.key));
+});
+
+test('asks the back end for private channels in the form on record', async (t) => {
+  const gema = await start(t);
+  const endpoint = await authEndpoint(t);
+  const client = pusherClient(t, gema, {
+    channelAuthorization: {
+      endpoint: `${endpoint.base}/pusher/auth`, transport: 'ajax',
+      params: { p1: 'v 1' }, headers: { 'X-CSRF-Token': 'tok' },
+    },
+  });
+  await subscribed(client, 'private-a');
+  const [expected] = transcript('pusherjs.auth_requests').requests;
+  const { authz, ...request } = endpoint.requests[0];
+  assert.equal(authz, undefined);
+  assert.deepEqual(request, { ...expected, body: expected.body.replace('111.222', client.connection.socket_id) });
+});
+
+test('client events reach the other member, and an event excludes its own socket', async (t) => {
+  const gema = await start(t);
+  const endpoint = await authEndpoint(t);
+  const [one, two] = [pusherClient(t, gema, signing(endpoint)), pusherClient(t, gema, signing(endpoint))];
+  const [a, b] = [await subscribed(one, 'private-a'), await subscribed(two, 'private-a')];
+  const own = [];
+  a.bind_global((event) => own.push(event));
+  const arrived = once(b, 'client-typing');
+  assert.ok(a.trigger('client-typing', { who: 1 }));
+  assert.deepEqual(await arrived, { who: 1 });
+  const all = once(b, 'others');
+  await publisher(gema).trigger('private-a', 'others', 'x', { socket_id: one.connection.socket_id });
+  await all;
+  const last = once(a, 'last');
+  await publisher(gema).trigger('private-a', 'last', 'x');
+  await last;
+  assert.deepEqual(own.filter((event) => !event.startsWith('pusher')), ['last']);
+});
+
+test('a wrong signature is an error event, not a lost connection', async (t) => {
+  const gema = await start(t);
+  const client = pusherClient(t, gema, {
+    channelAuthorization: { customHandler: (_, callback) => callback(null, { auth: `${APP.key}:${'0'.repeat(64)}` }) },
+  });
+  await state(client, 'connected');
+  const error = once(client.connection, 'error');
+  const channel = client.subscribe('private-a');
+  assert.equal((await error).data.code, 4009);
+  assert.equal(channel.subscribed, false);
+  assert.equal(client.connection.state, 'connected');
+});
+
+/** Records the states and errors of a client from now on. */
+function history(client) {
+  const states = [];
+  const errors = [];
+  client.connection.bind('state_change', ({ current }) => states.push(current));
+  client.connection.bind('error', (error) => errors.push(error.data?.code ?? error.error?.data?.code));
+  return { states, errors };
+}
+
+/** What is on record for a close code. */
+function recorded(name, during) {
+  return transcript('pusherjs.close_codes').find((entry) => entry.name === name && entry.during === during);
+}
+
+const REFUSALS = [
+  ['4001', { key: 'nosuchkey' }, {}],
+  ['4004', {}, { REVERB_APP_MAX_CONNECTIONS: '1' }],
+];
+for (const [code, options, env] of REFUSALS) {
+  test(`a refusal with ${code} tells the client to stay away, and it does`, async (t) => {
+    const gema = await start(t, { env });
+    await state(pusherClient(t, gema), 'connected');
+    const refused = pusherClient(t, gema, options);
+    const seen = history(refused);
+    await state(refused, 'disconnected');
+    const expected = recorded(`pusher:error event ${code} as first message, data string`, 'handshake')
+      ?? recorded(`close ${code}`, 'handshake');
+    assert.equal(refused.connection.state, expected.final);
+    assert.ok(seen.errors.includes(Number(code)), `${seen.errors}`);
+  });
+}
+
+test('r_soketi_816 a refused origin stays away, too', async (t) => {
+  const gema = await start(t, { env: { REVERB_APP_ALLOWED_ORIGINS: 'shop.example' } });
+  const refused = pusherClient(t, gema);
+  const seen = history(refused);
+  await state(refused, 'disconnected');
+  assert.ok(seen.errors.includes(4009), `${seen.errors}`);
+});
+
+/** Something ends the connection; the client returns and has its channels again. */
+async function comesBack(t, gema, end, expected) {
+  const client = pusherClient(t, gema);
+  const channel = await subscribed(client, 'c');
+  const first = client.connection.socket_id;
+  const seen = history(client);
+  await end(client);
+  await until(() => client.connection.state === 'connected' && client.connection.socket_id !== first, 'reconnected');
+  await until(() => channel.subscribed, 'subscribed again');
+  assert.equal(seen.states.at(-1), expected.final);
+  assert.deepEqual(new Set(seen.states), new Set(expected.states));
+  const arrived = once(channel, 'e');
+  await publisher(gema).trigger('c', 'e', 'x');
+  assert.equal(await arrived, 'x');
+}
+
+test('r_lw_49 a restart closes with 4200 and the client is back on its own', async (t) => {
+  const gema = await start(t);
+  await comesBack(t, gema, async () => {
+    assert.equal(await gema.stop('SIGTERM'), 0);
+    await gema.again();
+  }, recorded('close 4200', 'connected'));
+});
+
+test('a crash without a word: the client is back on its own', async (t) => {
+  const gema = await start(t);
+  await comesBack(t, gema, async () => {
+    await gema.stop('SIGKILL');
+    await gema.again();
+  }, recorded('terminate (no close frame)', 'connected'));
+});
+
+test('a message over the limit closes with 1009, and the client is back on its own', async (t) => {
+  const gema = await start(t);
+  await comesBack(t, gema, (client) => client.send_event('client-x', { x: 'x'.repeat(20_000) }, 'c'),
+    recorded('close 1009', 'connected'));
+});
