@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Who was at work, from when to when: REST, sessions, store, outbox and worker of the attendance system.
+//!
+//! Read in this order: the schema (`migrations/sqlite/0001_initial.sql`), [`router`](crate::router) with every route on
+//! one page, then one handler in `routes/`, then `store/` for its SQL and `worker` for what happens after the answer.
+//!
+//! Sockets and the moment of the end come from outside: see [`run`]. Nothing here reads the environment.
+
+mod auth;
+mod config;
+mod csrf;
+mod dashboard;
+mod domain;
+mod error;
+mod input;
+mod password;
+mod router;
+mod routes;
+mod secret;
+mod serve;
+mod session;
+mod state;
+mod store;
+mod throttle;
+mod worker;
+
+pub use config::{Config, FrontEnd, WorkerConfig};
+pub use error::StartError;
+pub use serve::{run, run_worker};
+pub use store::{Migrated, migrate};
+
+/// The account that `migrate` makes with `seed`, for trying things out only.
+pub const DEMO_EMAIL: &str = "admin@example.com";
+/// The password of [`DEMO_EMAIL`]. It is public: while it works, only loopback should be able to reach the API.
+pub const DEMO_PASSWORD: &str = "password";

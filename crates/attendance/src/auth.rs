@@ -1,0 +1,92 @@
+//! Who is calling: by bearer token or by session cookie. And the check of e-mail and password at sign-in.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use crate::domain::{Invalid, User};
+use crate::error::Error;
+use crate::input::Input;
+use crate::session::SessionId;
+use crate::state::App;
+use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret};
+
+/// The signed-in caller. As an argument of a handler it makes the route answer 401 to everybody else.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub user: User,
+    pub via: Via,
+}
+
+/// How somebody is signed in; holds the key of the database row that ends it.
+#[derive(Debug)]
+pub(crate) enum Via {
+    Token { hash: String },
+    Session { hash: String },
+}
+
+impl Caller {
+    /// # Errors
+    /// 403 for everybody who is not an admin.
+    pub(crate) fn require_admin(&self) -> Result<(), Error> {
+        if self.user.is_admin() { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
+    /// The only person whose records the caller may see; `None` for admins, who may see all.
+    pub(crate) fn sees_only(&self) -> Option<i64> {
+        (!self.user.is_admin()).then_some(self.user.id)
+    }
+
+    /// Finds the caller. A token that is present decides alone, even if it is wrong: a request that skipped the CSRF
+    /// check because of it must not fall back to the cookie.
+    pub(crate) async fn find(app: &App, headers: &HeaderMap) -> Result<Self, Error> {
+        if let Some(token) = bearer(headers) {
+            let hash = secret::sha256_hex(token);
+            let user = app.store.user_by_token(&hash).await?.ok_or(Error::Unauthenticated)?;
+            return Ok(Self { user, via: Via::Token { hash } });
+        }
+        let hash = SessionId::from_headers(headers).ok_or(Error::Unauthenticated)?.hash();
+        let user = app.store.user_by_session(&hash, app.session_lifetime()).await?;
+        Ok(Self { user: user.ok_or(Error::Unauthenticated)?, via: Via::Session { hash } })
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        Self::find(app, &parts.headers).await
+    }
+}
+
+/// The token of `Authorization: Bearer …`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Checks `email` and `password` of a sign-in. Unknown accounts and wrong passwords look and last the same.
+pub(crate) async fn check_credentials(app: &App, client: SocketAddr, input: &Input) -> Result<User, Error> {
+    let mut fields = input.fields();
+    let (email, password) = (fields.email("email"), fields.password("password", 1));
+    fields.finish().map_err(Error::Invalid)?;
+    let address = client.ip();
+    app.throttle
+        .attempt(&email, address, Instant::now())
+        .map_err(|retry_after_s| Error::TooManyAttempts { retry_after_s })?;
+    let (user, hash) = app.store.user_by_email(&email).await?.unzip();
+    let is_demo = email == DEMO_EMAIL && password == DEMO_PASSWORD;
+    let matches = app.passwords.verify(password, hash).await?;
+    let Some(user) = user.filter(|_| matches) else {
+        return Err(Error::Invalid(Invalid::one("email", "These credentials do not match our records.")));
+    };
+    app.throttle.clear(&email, address);
+    if is_demo && !app.address.ip().is_loopback() {
+        tracing::warn!(client = %address, "Sign-in with the public demo password; change it or remove the account");
+    }
+    Ok(user)
+}

@@ -1,0 +1,119 @@
+//! The settings of the attendance roles, as a plain struct. Names, files and environment are the binary's business.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gema_client::Publisher;
+use gema_protocol::app::Credentials;
+
+/// Everything the API and the worker need to know. Start from [`Config::new`] and change what differs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `sqlite:PATH` of the database file.
+    pub database_url: String,
+    /// Number of this node; stored with each record and answered as `X-Node-Id`.
+    pub node_id: u32,
+    /// IANA name of the time zone that decides what day it is.
+    pub time_zone: String,
+    /// Start of work as `HH:MM` local time. Without it nobody is late.
+    pub work_start: Option<String>,
+    /// Minutes after `work_start` that still count as present.
+    pub grace_minutes: u32,
+    /// Address under which browsers reach the API; `https://…` makes cookies `Secure`.
+    pub app_url: String,
+    /// Whether the public channel carries e-mail addresses and notes, too.
+    pub public_details: bool,
+    /// Where browsers find the broadcast server.
+    pub front_end: FrontEnd,
+    /// Folder with the built dashboard (`index.html` and `assets/`).
+    pub dashboard_dir: Option<PathBuf>,
+    /// App credentials, for signing channel subscriptions.
+    pub credentials: Credentials,
+    /// Where and as which app the worker publishes.
+    pub publisher: Publisher,
+    /// Minutes after which an unused browser session ends.
+    pub session_minutes: u32,
+    /// Settings of the worker.
+    pub worker: WorkerConfig,
+}
+
+/// What the dashboard is told at run time about the broadcast server.
+#[derive(Debug, Clone)]
+pub struct FrontEnd {
+    /// App key (public).
+    pub key: String,
+    /// Host name; empty means the host that served the page.
+    pub host: String,
+    /// TCP port of the WebSocket.
+    pub port: u16,
+    /// `http` (ws) or `https` (wss).
+    pub scheme: String,
+}
+
+/// How the outbox is worked off.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Whether [`run`](crate::run) works the outbox off itself.
+    pub in_process: bool,
+    /// Refusals (4xx) after which an event goes to `failed_jobs`.
+    pub tries: u32,
+    /// Events in flight at the same time; never two of one attendance.
+    pub concurrency: usize,
+    /// How long a claimed row is safe from other workers; renewed while it is in flight.
+    pub lease: Duration,
+    /// How often the outbox is looked at when nothing wakes the worker.
+    pub poll: Duration,
+    /// First pause after a failure; doubles each time.
+    pub backoff: Duration,
+    /// Longest pause after a failure.
+    pub backoff_max: Duration,
+    /// How long the end waits for events and requests in flight.
+    pub drain: Duration,
+}
+
+impl Config {
+    /// Defaults of a single node in Asia/Jakarta whose front ends find the broadcast server on port 8080 of the same
+    /// host.
+    pub fn new(database_url: impl Into<String>, credentials: Credentials, publisher: Publisher) -> Self {
+        Self {
+            database_url: database_url.into(),
+            node_id: 1,
+            time_zone: "Asia/Jakarta".into(),
+            work_start: None,
+            grace_minutes: 0,
+            app_url: "http://localhost:8000".into(),
+            public_details: false,
+            front_end: FrontEnd {
+                key: credentials.key.clone(),
+                host: String::new(),
+                port: 8080,
+                scheme: "http".into(),
+            },
+            dashboard_dir: None,
+            credentials,
+            publisher,
+            session_minutes: 120,
+            worker: WorkerConfig::default(),
+        }
+    }
+
+    /// Whether browsers reach the API over TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.app_url.starts_with("https://")
+    }
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            in_process: true,
+            tries: 3,
+            concurrency: 16,
+            lease: Duration::from_secs(10),
+            poll: Duration::from_secs(2),
+            backoff: Duration::from_millis(250),
+            backoff_max: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `POST /api/attendances/check-out`: the caller goes home.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::auth::Caller;
+use crate::domain::Attendance;
+use crate::error::Error;
+use crate::state::App;
+
+/// 200 with the record that was closed: the newest open one, also after midnight.
+pub(crate) async fn check_out(State(app): State<App>, caller: Caller) -> Result<Json<Attendance>, Error> {
+    let attendance = app
+        .store
+        .check_out(caller.user.id, app.writer())
+        .await?
+        .ok_or(Error::Conflict("You have no open check-in."))?;
+    app.wake.notify_one();
+    tracing::info!(
+        node_id = app.config.node_id,
+        attendance_id = attendance.id,
+        timestamp = %jiff::Timestamp::now(),
+        "Attendance updated"
+    );
+    Ok(Json(attendance))
+}

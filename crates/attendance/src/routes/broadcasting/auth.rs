@@ -1,0 +1,59 @@
+//! `POST /broadcasting/auth`: signs the subscriptions that the caller may have.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use gema_protocol::signature::sign_channel;
+use gema_protocol::socket_id::SocketId;
+use serde_json::{Value, json};
+
+use crate::auth::Caller;
+use crate::domain::User;
+use crate::error::Error;
+use crate::input::Input;
+use crate::state::App;
+
+/// Who has the page open.
+const OFFICE: &str = "presence-office";
+
+/// Answers `{"auth"}`, with `channel_data` for a presence channel; 403 for everything else, as Laravel does.
+pub(crate) async fn auth(
+    State(app): State<App>,
+    headers: HeaderMap,
+    input: Input,
+) -> Result<Json<Value>, Error> {
+    let user = match Caller::find(&app, &headers).await {
+        Ok(caller) => caller.user,
+        Err(Error::Unauthenticated) => return Err(Error::Forbidden),
+        Err(error) => return Err(error),
+    };
+    let channel = input.get("channel_name").unwrap_or_default();
+    let socket_id = input.get("socket_id").unwrap_or_default();
+    // It is signed: with a colon in it, it could pass for another channel's signature.
+    if socket_id.parse::<SocketId>().is_err() || !may_join(&user, channel) {
+        return Err(Error::Forbidden);
+    }
+    let channel_data = (channel == OFFICE).then(|| office_member(&user));
+    let auth = sign_channel(&app.config.credentials, socket_id, channel, channel_data.as_deref());
+    Ok(Json(match channel_data {
+        Some(channel_data) => json!({ "auth": auth, "channel_data": channel_data }),
+        None => json!({ "auth": auth }),
+    }))
+}
+
+fn may_join(user: &User, channel: &str) -> bool {
+    if channel == OFFICE {
+        return true;
+    }
+    let Some(id) = channel.strip_prefix("private-user.").and_then(|id| id.parse::<i64>().ok()) else {
+        return false;
+    };
+    // Other spellings of the number (+7, 007) are other channels.
+    let is_exact = channel == crate::domain::private_channel(id);
+    is_exact && (user.is_admin() || user.id == id)
+}
+
+/// `user_id` is a string on the wire, as all server SDKs send it.
+fn office_member(user: &User) -> String {
+    json!({ "user_id": user.id.to_string(), "user_info": { "id": user.id, "name": user.name } }).to_string()
+}

@@ -1,0 +1,18 @@
+//! `POST /logout`: signs the browser out.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse};
+
+use crate::error::Error;
+use crate::session::SessionId;
+use crate::state::App;
+
+/// Ends the session and gives the browser an anonymous one, whose CSRF token works for the next sign-in.
+pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<impl IntoResponse, Error> {
+    if let Some(session) = SessionId::from_headers(&headers) {
+        app.store.delete_session(&session.hash()).await?;
+    }
+    let session = SessionId::random()?;
+    Ok((StatusCode::NO_CONTENT, AppendHeaders(session.cookies(&app.config))))
+}

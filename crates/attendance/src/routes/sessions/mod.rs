@@ -1,0 +1,9 @@
+//! Cookie sessions, for the web pages.
+
+mod csrf_cookie;
+mod login;
+mod logout;
+
+pub(crate) use csrf_cookie::csrf_cookie;
+pub(crate) use login::login;
+pub(crate) use logout::logout;

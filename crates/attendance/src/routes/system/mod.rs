@@ -1,0 +1,7 @@
+//! Health, and the run-time configuration of the pages.
+
+mod config;
+mod up;
+
+pub(crate) use config::config;
+pub(crate) use up::up;

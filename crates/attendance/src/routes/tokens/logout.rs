@@ -1,0 +1,16 @@
+//! `POST /api/logout`: ends the token or session of the request itself.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::auth::{Caller, Via};
+use crate::error::Error;
+use crate::state::App;
+
+pub(crate) async fn logout(State(app): State<App>, caller: Caller) -> Result<StatusCode, Error> {
+    match caller.via {
+        Via::Token { hash } => app.store.delete_token(&hash).await?,
+        Via::Session { hash } => app.store.delete_session(&hash).await?,
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

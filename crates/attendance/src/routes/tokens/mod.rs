@@ -1,0 +1,7 @@
+//! Bearer tokens, for API consumers.
+
+mod login;
+mod logout;
+
+pub(crate) use login::login;
+pub(crate) use logout::logout;

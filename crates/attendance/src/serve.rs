@@ -1,0 +1,158 @@
+//! Starts and ends the roles: API with its worker, and worker alone.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::time::{interval, timeout};
+
+use crate::config::Config;
+use crate::domain::WorkingDay;
+use crate::error::{Error, StartError};
+use crate::password::Passwords;
+use crate::router::router;
+use crate::state::{App, State};
+use crate::store::Store;
+use crate::throttle::Throttle;
+use crate::worker::Worker;
+use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret};
+
+/// How often sessions that have ended are removed.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// Serves the attendance API on `listener` until `shutdown` completes, then finishes requests and events in flight
+/// within `config.worker.drain`. The worker runs beside it unless `config.worker.in_process` is false.
+///
+/// # Errors
+/// [`StartError`], one sentence that names cause and fix.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let app = build(config, listener.local_addr()?).await?;
+    warn_about_demo_account(&app).await;
+    let (end, ended) = watch::channel(false);
+    let worker =
+        app.config.worker.in_process.then(|| worker(&app.config, &app.store, &app.wake)).transpose()?;
+    let worker = worker.map(|worker| tokio::spawn(worker.run(ended.clone())));
+    let sweeper = tokio::spawn(sweep_sessions(app.clone()));
+
+    let served = serve(&app, listener, shutdown, ended).await;
+    // The worker outlives the last request, so that events of the last check-ins still go out.
+    end.send_replace(true);
+    if let Some(worker) = worker
+        && let Err(error) = worker.await
+    {
+        tracing::error!(%error, "The worker broke off; its events go out at the next start");
+    }
+    sweeper.abort();
+    app.store.close().await;
+    served
+}
+
+/// Works the outbox off until `shutdown` completes.
+///
+/// # Errors
+/// [`StartError`], one sentence that names cause and fix.
+pub async fn run_worker(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let store = Store::open(&config.database_url).await?;
+    let worker = worker(&config, &store, &Arc::default())?;
+    let (end, ended) = watch::channel(false);
+    let running = tokio::spawn(worker.run(ended));
+    shutdown.await;
+    end.send_replace(true);
+    if let Err(error) = running.await {
+        tracing::error!(%error, "The worker broke off; its events go out at the next start");
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn build(config: Config, address: SocketAddr) -> Result<App, StartError> {
+    let working_day = WorkingDay::new(&config.time_zone, config.work_start.as_deref(), config.grace_minutes)
+        .map_err(StartError::Setting)?;
+    let store = Store::open(&config.database_url).await?;
+    let passwords = Passwords::new().await.map_err(|error| StartError::Setting(error.to_string()))?;
+    let (throttle, wake) = (Throttle::default(), Arc::new(Notify::new()));
+    Ok(Arc::new(State { config, store, working_day, passwords, throttle, wake, address }))
+}
+
+fn worker(config: &Config, store: &Store, wake: &Arc<Notify>) -> Result<Worker, StartError> {
+    Ok(Worker {
+        store: store.clone(),
+        publisher: config.publisher.clone(),
+        config: config.worker.clone(),
+        wake: Arc::clone(wake),
+        name: format!("node-{}:{}", config.node_id, secret::random()?),
+    })
+}
+
+/// Serves until `shutdown`; requests that do not come to an end within the drain time are cut.
+async fn serve(
+    app: &App,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    mut ended: watch::Receiver<bool>,
+) -> Result<(), StartError> {
+    let (draining, drain) = tokio::sync::oneshot::channel();
+    let listener = listener.tap_io(|socket| {
+        // Answers are small and somebody waits for them.
+        socket.set_nodelay(true).ok();
+    });
+    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+        shutdown.await;
+        // Whoever waits for it may have gone.
+        draining.send(()).ok();
+    });
+    let overdue = async {
+        drain.await.ok();
+        timeout(app.config.worker.drain, ended.changed()).await.ok();
+    };
+    tokio::select! {
+        result = served.into_future() => Ok(result?),
+        () = overdue => {
+            tracing::warn!("Requests that did not end in time were cut");
+            Ok(())
+        }
+    }
+}
+
+async fn sweep_sessions(app: App) {
+    let mut ticks = interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.store.sweep_sessions().await {
+            tracing::warn!(%error, "Ended sessions could not be removed");
+        }
+    }
+}
+
+/// Anybody who can reach the API can sign in as the demo admin while its published password works.
+async fn warn_about_demo_account(app: &App) {
+    if app.address.ip().is_loopback() {
+        return;
+    }
+    match demo_password_works(app).await {
+        Ok(true) => tracing::warn!(
+            address = %app.address,
+            "The demo account {DEMO_EMAIL} still has its public password and this address is not only reachable from \
+             this machine"
+        ),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "Whether the demo account exists could not be found out"),
+    }
+}
+
+async fn demo_password_works(app: &App) -> Result<bool, Error> {
+    let Some((_, hash)) = app.store.user_by_email(DEMO_EMAIL).await? else { return Ok(false) };
+    app.passwords.verify(DEMO_PASSWORD.to_owned(), Some(hash)).await
+}

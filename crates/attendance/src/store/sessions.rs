@@ -1,0 +1,77 @@
+//! SQL of `sessions`: signed-in browsers, found by the SHA-256 of their cookie.
+
+use std::time::Duration;
+
+use sqlx::{FromRow, Row};
+
+use super::Store;
+use crate::domain::{Stamp, User};
+
+/// A session's end is moved at most this often, so that reading does not become writing.
+const RESOLUTION: Duration = Duration::from_secs(60);
+
+impl Store {
+    pub(crate) async fn create_session(
+        &self,
+        id_hash: &str,
+        user_id: i64,
+        lifetime: Duration,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query("INSERT INTO sessions (id_hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)")
+            .bind(id_hash)
+            .bind(user_id)
+            .bind(Stamp::now().as_str())
+            .bind(Stamp::after(lifetime).as_str())
+            .execute(&self.write)
+            .await
+            .map(drop)
+    }
+
+    /// Whose session it is, unless it has ended; its end moves to `lifetime` from now.
+    pub(crate) async fn user_by_session(
+        &self,
+        id_hash: &str,
+        lifetime: Duration,
+    ) -> Result<Option<User>, sqlx::Error> {
+        let row = sqlx::query(
+            "SELECT users.*, sessions.expires_at FROM sessions JOIN users ON users.id = sessions.user_id
+             WHERE sessions.id_hash = ? AND sessions.expires_at > ?",
+        )
+        .bind(id_hash)
+        .bind(Stamp::now().as_str())
+        .fetch_optional(&self.read)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let expires_at = Stamp::from_stored(row.try_get("expires_at")?);
+        if expires_at < Stamp::after(lifetime.saturating_sub(RESOLUTION)) {
+            self.extend_session(id_hash, lifetime).await?;
+        }
+        User::from_row(&row).map(Some)
+    }
+
+    pub(crate) async fn delete_session(&self, id_hash: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM sessions WHERE id_hash = ?")
+            .bind(id_hash)
+            .execute(&self.write)
+            .await
+            .map(drop)
+    }
+
+    /// Removes sessions that have ended.
+    pub(crate) async fn sweep_sessions(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
+            .bind(Stamp::now().as_str())
+            .execute(&self.write)
+            .await
+            .map(drop)
+    }
+
+    async fn extend_session(&self, id_hash: &str, lifetime: Duration) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE sessions SET expires_at = ? WHERE id_hash = ?")
+            .bind(Stamp::after(lifetime).as_str())
+            .bind(id_hash)
+            .execute(&self.write)
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,59 @@
+//! SQL of `tokens`: bearer tokens, found by their SHA-256.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::{FromRow, Row};
+
+use super::Store;
+use crate::domain::{Stamp, User};
+
+/// `last_used_at` is no more exact than this, so that reading does not become writing.
+const USE_RESOLUTION: Duration = Duration::from_secs(60);
+
+impl Store {
+    pub(crate) async fn create_token(&self, user_id: i64, token_hash: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("INSERT INTO tokens (user_id, token_hash, created_at) VALUES (?, ?, ?)")
+            .bind(user_id)
+            .bind(token_hash)
+            .bind(Stamp::now().as_str())
+            .execute(&self.write)
+            .await
+            .map(drop)
+    }
+
+    /// Whose token it is, and takes note of its use.
+    pub(crate) async fn user_by_token(&self, token_hash: &str) -> Result<Option<User>, sqlx::Error> {
+        let row = sqlx::query(
+            "SELECT users.*, tokens.last_used_at FROM tokens JOIN users ON users.id = tokens.user_id
+             WHERE tokens.token_hash = ?",
+        )
+        .bind(token_hash)
+        .fetch_optional(&self.read)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let last_used: Option<String> = row.try_get("last_used_at")?;
+        let recent = Stamp::from(Timestamp::now() - USE_RESOLUTION);
+        if last_used.is_none_or(|at| at.as_str() < recent.as_str()) {
+            self.touch_token(token_hash).await?;
+        }
+        User::from_row(&row).map(Some)
+    }
+
+    pub(crate) async fn delete_token(&self, token_hash: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM tokens WHERE token_hash = ?")
+            .bind(token_hash)
+            .execute(&self.write)
+            .await
+            .map(drop)
+    }
+
+    async fn touch_token(&self, token_hash: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE tokens SET last_used_at = ? WHERE token_hash = ?")
+            .bind(Stamp::now().as_str())
+            .bind(token_hash)
+            .execute(&self.write)
+            .await
+            .map(drop)
+    }
+}
