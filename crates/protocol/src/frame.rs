@@ -72,6 +72,12 @@ pub fn subscription_succeeded(channel: &str) -> Bytes {
     event("pusher_internal:subscription_succeeded", channel, "{}")
 }
 
+/// How many sockets a channel has, for all of them.
+#[must_use]
+pub fn subscription_count(channel: &str, count: usize) -> Bytes {
+    event("pusher_internal:subscription_count", channel, &format!(r#"{{"subscription_count":{count}}}"#))
+}
+
 /// A `pusher:error`, with the channel it concerns at the top level if there is one.
 #[must_use]
 pub fn error(error: &ErrorEvent, channel: Option<&str>) -> Bytes {
@@ -255,6 +261,10 @@ mod tests {
             (
                 client_event("client-t", "presence-a", None, Some("10")),
                 r#"{"event":"client-t","channel":"presence-a","user_id":"10"}"#,
+            ),
+            (
+                subscription_count("c", 7),
+                r#"{"event":"pusher_internal:subscription_count","channel":"c","data":"{\"subscription_count\":7}"}"#,
             ),
             (cache_miss("cache-x"), r#"{"event":"pusher:cache_miss","channel":"cache-x"}"#),
         ];

@@ -17,6 +17,8 @@ pub mod limits;
 pub mod liveness;
 pub mod message;
 pub mod origin;
+pub mod presence;
 pub mod publish;
 pub mod signature;
+pub mod signin;
 pub mod socket_id;
