@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use gema_protocol::SocketId;
+use gema_protocol::socket_id::SocketId;
 
 use crate::channels::Channels;
 use crate::config::{AppConfig, ConfigError};

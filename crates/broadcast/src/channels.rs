@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use gema_protocol::ChannelName;
+use gema_protocol::channel::ChannelName;
 
 use crate::channel::{Channel, Joined};
 use crate::outbound::Outbound;
@@ -22,7 +22,12 @@ impl Channels {
     }
 
     /// Joins a connection to a channel, which begins to exist with its first subscriber.
-    pub(crate) fn join(&self, name: &ChannelName, outbound: &Arc<Outbound>, greeting: &Bytes) -> (Arc<Channel>, Joined) {
+    pub(crate) fn join(
+        &self,
+        name: &ChannelName,
+        outbound: &Arc<Outbound>,
+        greeting: &Bytes,
+    ) -> (Arc<Channel>, Joined) {
         loop {
             let channel = self.get_or_new(name);
             match channel.join(outbound, greeting) {

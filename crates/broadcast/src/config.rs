@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gema_protocol::{AllowedOrigins, Credentials, Limits, Profile};
+use gema_protocol::app::Credentials;
+use gema_protocol::limits::{Limits, Profile};
+use gema_protocol::origin::AllowedOrigins;
 
 /// Bytes that may wait for one client before it counts as too slow to be served.
 pub const DEFAULT_QUEUE_BYTES: usize = 1024 * 1024;
@@ -90,7 +92,9 @@ pub enum ClientEvents {
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     /// There is nothing to serve.
-    #[error("no app is configured: run `gema init`, or set REVERB_APP_ID, REVERB_APP_KEY and REVERB_APP_SECRET")]
+    #[error(
+        "no app is configured: run `gema init`, or set REVERB_APP_ID, REVERB_APP_KEY and REVERB_APP_SECRET"
+    )]
     NoApp,
     /// Two apps could not be told apart.
     #[error("two apps have the {what} `{value}`: give each app its own")]

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
-use gema_protocol::SocketId;
+use gema_protocol::socket_id::SocketId;
 use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -116,11 +116,6 @@ impl Outbound {
     /// What may still be written.
     pub(crate) fn state(&self) -> State {
         self.queue.lock().state
-    }
-
-    /// Bytes that wait for this client.
-    pub(crate) fn queued_bytes(&self) -> usize {
-        self.queue.lock().bytes
     }
 
     /// Names the task that [`Outbound::poll_drain`] is called from.

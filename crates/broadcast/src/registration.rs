@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gema_protocol::SocketId;
+use gema_protocol::socket_id::SocketId;
 use tokio::net::TcpStream;
 
 use crate::app::App;
@@ -76,7 +76,10 @@ fn free_id(app: &App) -> SocketId {
 /// A socket id from the operating system's random source: it is part of what subscriptions sign.
 pub(crate) fn random_id() -> SocketId {
     let mut bytes = [0; 16];
-    #[expect(clippy::expect_used, reason = "without random numbers no id is safe to hand out, and Linux always has them")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without random numbers no id is safe to hand out, and Linux always has them"
+    )]
     getrandom::fill(&mut bytes).expect("the operating system has random numbers");
     SocketId::from_random(bytes)
 }

@@ -4,16 +4,18 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gema_protocol::{CloseCode, frame};
+use gema_protocol::close::CloseCode;
+use gema_protocol::frame;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::router;
@@ -44,7 +46,11 @@ pub(crate) struct Shared {
     pub(crate) apps: Apps,
     /// The prefix of every route, with its leading slash and without a trailing one.
     pub(crate) path: String,
-    /// The tasks that own connections, goodbye included.
+    /// Told to HTTP connections when the end begins: the request under way is the last.
+    ending: CancellationToken,
+    /// The tasks that serve HTTP connections.
+    requests: TaskTracker,
+    /// The tasks that own WebSocket connections, goodbye included.
     pub(crate) connections: TaskTracker,
 }
 
@@ -65,7 +71,16 @@ impl Server {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let apps = Apps::new(config.apps.clone())?;
         let path = normalized(&config.path);
-        Ok(Self { shared: Arc::new(Shared { config, apps, path, connections: TaskTracker::new() }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                apps,
+                path,
+                ending: CancellationToken::new(),
+                requests: TaskTracker::new(),
+                connections: TaskTracker::new(),
+            }),
+        })
     }
 }
 
@@ -84,14 +99,15 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// on which pusher-js comes back at once.
 pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
     let shared = server.shared;
-    let requests = GracefulShutdown::new();
     tokio::select! {
-        () = accept_all(&shared, &listener, &requests) => {}
+        () = accept_all(&shared, &listener) => {}
         () = shutdown => {}
     }
     drop(listener);
     // A request still running after this is cut off; its answer was not sent, so its publisher tries again.
-    let _ = timeout(END_TIME, requests.shutdown()).await;
+    shared.ending.cancel();
+    shared.requests.close();
+    let _ = timeout(END_TIME, shared.requests.wait()).await;
     let closed = close_all(&shared);
     shared.connections.close();
     let _ = timeout(END_TIME, goodbyes(&shared)).await;
@@ -105,11 +121,11 @@ async fn goodbyes(shared: &Shared) {
     }
 }
 
-async fn accept_all(shared: &Arc<Shared>, listener: &TcpListener, requests: &GracefulShutdown) {
+async fn accept_all(shared: &Arc<Shared>, listener: &TcpListener) {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                tokio::spawn(serve(shared.clone(), socket, requests.watcher()));
+                shared.requests.spawn(serve(shared.clone(), socket));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection; raise the limit of open files if it says so");
@@ -120,7 +136,8 @@ async fn accept_all(shared: &Arc<Shared>, listener: &TcpListener, requests: &Gra
 }
 
 /// One HTTP connection, until it ends or becomes a WebSocket.
-async fn serve(shared: Arc<Shared>, socket: TcpStream, watcher: Watcher) {
+async fn serve(shared: Arc<Shared>, socket: TcpStream) {
+    let ending = shared.ending.clone();
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| {
         let shared = shared.clone();
@@ -128,15 +145,22 @@ async fn serve(shared: Arc<Shared>, socket: TcpStream, watcher: Watcher) {
     });
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD_BYTES).timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
-    if let Err(error) = watcher.watch(connection).await {
+    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = ending.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
         tracing::debug!(%error, "an HTTP connection broke");
     }
 }
 
 /// Closes every connection; how many there were.
 fn close_all(shared: &Shared) -> usize {
-    let goodbye = frame::close(CloseCode::ReconnectNow);
+    let goodbye = frame::close(CloseCode::Restarting);
     let everybody = shared.apps.all().flat_map(|app| app.connections.iter());
     everybody.map(|connection| connection.close(&goodbye)).count()
 }

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use gema_protocol::{CloseCode, ErrorEvent, frame};
+use gema_protocol::close::CloseCode;
+use gema_protocol::error::ErrorEvent;
+use gema_protocol::frame;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper::{Request, Response, StatusCode, body::Incoming};
@@ -36,13 +38,17 @@ pub(crate) fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, key: 
 
 /// The app to connect to, or the reason why not.
 fn admit(shared: &Shared, headers: &HeaderMap, key: &str) -> Result<Arc<App>, CloseCode> {
-    let app = shared.apps.by_key(key).ok_or(CloseCode::ApplicationDoesNotExist)?;
+    let app = shared.apps.by_key(key).ok_or(CloseCode::UnknownApp)?;
     if !app.config.enabled {
-        return Err(CloseCode::ApplicationDisabled);
+        return Err(CloseCode::AppDisabled);
     }
     let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("?"));
     if !app.config.allowed_origins.permits(origin) {
-        tracing::info!(app = app.config.credentials.id, origin, "refused: the origin is not in the app's list");
+        tracing::info!(
+            app = app.config.credentials.id,
+            origin,
+            "refused: the origin is not in the app's list"
+        );
         return Err(CloseCode::OriginNotAllowed);
     }
     Ok(app.clone())
@@ -71,7 +77,7 @@ async fn take_over(shared: Arc<Shared>, upgrade: OnUpgrade, admitted: Result<Arc
 
 /// The error event that says why, and the close frame with the same code.
 fn refusal(code: CloseCode) -> Bytes {
-    let mut frames = BytesMut::from(&frame::error(&ErrorEvent::from_close(code), None)[..]);
+    let mut frames = BytesMut::from(&frame::error(&ErrorEvent::closing(code), None)[..]);
     frames.extend_from_slice(&frame::close(code));
     frames.freeze()
 }
@@ -89,15 +95,19 @@ fn switching_protocols(accept: HeaderValue) -> Response<Body> {
 /// What proves to the client that we understood its key; an answer for humans when it does not ask for an upgrade.
 fn accept_key(request: &Request<Incoming>) -> Result<HeaderValue, Answer> {
     let headers = request.headers();
-    if !has_token(headers, &header::CONNECTION, "upgrade") || !has_token(headers, &header::UPGRADE, "websocket") {
+    if !has_token(headers, &header::CONNECTION, "upgrade")
+        || !has_token(headers, &header::UPGRADE, "websocket")
+    {
         return Err(answer::upgrade_required());
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(answer::websocket_version_required());
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
-    let key = key.ok_or_else(|| answer::bad_request("Sec-WebSocket-Key is missing or not 16 bytes in base64."))?;
-    HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| answer::bad_request("Sec-WebSocket-Key"))
+    let key =
+        key.ok_or_else(|| answer::bad_request("Sec-WebSocket-Key is missing or not 16 bytes in base64."))?;
+    HeaderValue::try_from(derive_accept_key(key.as_bytes()))
+        .map_err(|_| answer::bad_request("Sec-WebSocket-Key"))
 }
 
 /// Whether a comma-separated header names the token, in any case.

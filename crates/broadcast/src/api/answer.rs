@@ -16,7 +16,7 @@ pub(crate) struct Answer {
     status: StatusCode,
     content_type: &'static str,
     body: Bytes,
-    extra: Option<(HeaderName, HeaderValue)>,
+    extra: Option<(HeaderName, &'static str)>,
 }
 
 impl Answer {
@@ -26,13 +26,13 @@ impl Answer {
         *response.status_mut() = self.status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         if let Some((name, value)) = self.extra {
-            response.headers_mut().insert(name, value);
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.extra = Some((name, HeaderValue::from_static(value)));
+        self.extra = Some((name, value));
         self
     }
 }
@@ -107,7 +107,7 @@ pub(crate) fn websocket_version_required() -> Answer {
 }
 
 /// 400 or 413 for a body that is no valid event.
-pub(crate) fn publish_error(error: PublishError) -> Answer {
+pub(crate) fn publish_error(error: &PublishError) -> Answer {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     text(status, error.to_string())
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gema_protocol::signature::{Query, RequestParts, verify_request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::{Request, StatusCode};
+use hyper::{Request, StatusCode, Uri};
 use tokio::time::timeout;
 
 use super::answer::{self, Answer};
@@ -21,10 +21,16 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 pub(super) struct Signed {
     /// The app it is for.
     pub(super) app: Arc<App>,
-    /// Its query parameters, decoded.
-    pub(super) query: Query,
     /// Its body.
     pub(super) body: Bytes,
+    uri: Uri,
+}
+
+impl Signed {
+    /// Its query parameters, decoded.
+    pub(super) fn query(&self) -> Query<'_> {
+        Query::parse(self.uri.query().unwrap_or_default())
+    }
 }
 
 /// Finds the app, reads the body within its limit and verifies the signature. `path` is the raw path without prefix.
@@ -45,7 +51,7 @@ pub(super) async fn authenticate(
     let window = shared.config.signature_window.as_secs();
     verify_request(&app.config.credentials, &parts, unix_now(), window)
         .map_err(|e| answer::unauthorized(format!("Authentication signature invalid. {e}")))?;
-    Ok(Signed { app, query: Query::parse(query), body })
+    Ok(Signed { app, body, uri: head.uri })
 }
 
 async fn read(body: Incoming, limit: usize) -> Result<Bytes, Answer> {

@@ -12,9 +12,10 @@ use crate::server::Shared;
 
 /// 200 `{}`, or `{"batch":[…]}` in the same order and length when any event asks for `info`.
 pub(super) async fn post(shared: &Shared, request: &Signed) -> Result<Answer, Answer> {
-    let events = parse_batch(&request.body, &request.app.config.limits).map_err(answer::publish_error)?;
+    let events =
+        parse_batch(&request.body, &request.app.config.limits).map_err(|e| answer::publish_error(&e))?;
     publish(shared, &request.app, &events).await?;
-    if events.iter().all(|event| event.info.is_empty()) {
+    if events.iter().all(|event| !event.info.given) {
         return Ok(answer::empty());
     }
     let infos: Vec<ChannelInfo> = events.iter().map(|event| info(&request.app, event)).collect();

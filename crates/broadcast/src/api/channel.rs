@@ -1,8 +1,8 @@
 //! `GET /apps/{id}/channels/{name}`: is it occupied, and by how many.
 
-use gema_protocol::ChannelName;
+use gema_protocol::channel::ChannelName;
 use gema_protocol::publish::Info;
-use gema_protocol::signature::percent_decode;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::answer::{self, Answer};
@@ -19,9 +19,10 @@ struct Occupancy {
 /// 200 also for a channel without subscribers; 400 for a name no channel can have.
 pub(super) fn get(request: &Signed, raw_name: &str) -> Result<Answer, Answer> {
     let app = &request.app;
-    let name = ChannelName::parse(&percent_decode(raw_name), app.config.limits.channel_name)
-        .map_err(|e| answer::bad_request(e.to_string()))?;
-    let wanted = Info::parse(request.query.get("info").unwrap_or_default());
+    let name =
+        ChannelName::parse(&percent_decode_str(raw_name).decode_utf8_lossy(), app.config.limits.channel_name)
+            .map_err(|e| answer::bad_request(e.to_string()))?;
+    let wanted = Info::parse(request.query().get("info"));
     let occupied = app.channels.get(&name).is_some();
     Ok(answer::json(&Occupancy { occupied, info: ChannelInfo::of(app, &name, &wanted) }))
 }

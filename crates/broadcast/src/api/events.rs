@@ -13,11 +13,12 @@ use crate::server::Shared;
 
 /// 200 `{}`, or with `info` the asked attributes of each channel.
 pub(super) async fn post(shared: &Shared, request: &Signed) -> Result<Answer, Answer> {
-    let event = parse_event(&request.body, &request.app.config.limits).map_err(answer::publish_error)?;
+    let event =
+        parse_event(&request.body, &request.app.config.limits).map_err(|e| answer::publish_error(&e))?;
     publish(shared, &request.app, std::slice::from_ref(&event)).await?;
-    if event.info.is_empty() {
+    if !event.info.given {
         return Ok(answer::empty());
     }
-    let infos = event.channels.iter().map(|name| (name.as_str(), ChannelInfo::of(&request.app, name, &event.info)));
+    let infos = event.channels.iter().map(|name| (&**name, ChannelInfo::of(&request.app, name, &event.info)));
     Ok(answer::json(&json!({ "channels": infos.collect::<BTreeMap<_, _>>() })))
 }

@@ -1,6 +1,6 @@
 //! The `info` attributes of a channel, as publishing and the channel queries return them.
 
-use gema_protocol::ChannelName;
+use gema_protocol::channel::ChannelName;
 use gema_protocol::publish::Info;
 use serde::Serialize;
 

@@ -1,7 +1,8 @@
 //! Hands published events to their channels and waits until every subscriber was served.
 
+use gema_protocol::channel::ChannelName;
+use gema_protocol::frame;
 use gema_protocol::publish::Publish;
-use gema_protocol::{ChannelName, frame};
 
 use super::answer::{self, Answer};
 use crate::app::App;

@@ -18,6 +18,8 @@ pub(crate) struct Subscription {
     pub(crate) outbound: Arc<Outbound>,
     /// Cleared, under the outbound queue's lock, when the unsubscription is processed.
     pub(crate) live: AtomicBool,
+    /// Number of the last event published before the join: only newer ones are for this subscriber.
+    pub(crate) since: u64,
 }
 
 /// A run of subscribers that a snapshot shares.

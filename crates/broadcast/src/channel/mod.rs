@@ -17,12 +17,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
-use gema_protocol::{ChannelName, SocketId};
+use gema_protocol::channel::ChannelName;
+use gema_protocol::socket_id::SocketId;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-pub(crate) use members::{Slot, Subscription};
 use members::{CHUNK, Chunk, Members};
+pub(crate) use members::{Slot, Subscription};
 use round::Round;
 
 use crate::outbound::Outbound;
@@ -46,6 +47,15 @@ struct Door {
 struct Pending {
     round: Round,
     flushing: bool,
+    /// Number of the newest event.
+    newest: u64,
+}
+
+impl Pending {
+    fn push(&mut self, frame: Bytes, except: Option<SocketId>) {
+        self.newest += 1;
+        self.round.push(self.newest, frame, except);
+    }
 }
 
 /// The channel closed between being found and being joined.
@@ -99,12 +109,15 @@ impl Channel {
     /// Lets a connection in. `greeting` is sent under the same lock: no event of the channel overtakes it, and none
     /// published after the client has read it is missed.
     pub(crate) fn join(&self, outbound: &Arc<Outbound>, greeting: &Bytes) -> Result<Joined, Closed> {
-        let subscription = Arc::new(Subscription { outbound: outbound.clone(), live: AtomicBool::new(true) });
         let mut door = self.members.lock();
         if door.closed {
             return Err(Closed);
         }
+        // Read before the greeting leaves: what is published once the client has read that is newer.
+        let since = self.pending.lock().newest;
         outbound.send(greeting);
+        let subscription =
+            Arc::new(Subscription { outbound: outbound.clone(), live: AtomicBool::new(true), since });
         let slot = door.members.join(subscription.clone());
         Ok(Joined { subscription, slot })
     }
@@ -121,21 +134,21 @@ impl Channel {
 
     /// Sends complete frames to every subscriber but `except`.
     pub(crate) fn publish(self: &Arc<Self>, frame: Bytes, except: Option<SocketId>) -> Delivery {
+        let many = self.subscription_count() > CHUNK;
         let mut pending = self.pending.lock();
+        pending.push(frame, except);
         if pending.flushing {
-            return Delivery(Some(pending.round.push_and_wait(frame, except)));
+            return Delivery(Some(pending.round.wait()));
         }
         pending.flushing = true;
-        if self.subscription_count() > CHUNK {
-            let served = pending.round.push_and_wait(frame, except);
-            drop(pending);
-            tokio::spawn(self.clone().flush_in_turns());
-            return Delivery(Some(served));
-        }
-        pending.round.push(frame, except);
+        let served = many.then(|| pending.round.wait());
         drop(pending);
-        self.flush_in_place();
-        Delivery::done()
+        if many {
+            tokio::spawn(self.clone().flush_in_turns());
+        } else {
+            self.flush_in_place();
+        }
+        Delivery(served)
     }
 
     /// Flushes a small channel without a pause, which no cancelled request can interrupt half way.

@@ -1,18 +1,32 @@
 //! What one flush of a channel sends: every event that was pending when it began.
 //!
 //! Subscribers share one buffer with all events. The few who must not see some of them, because they published them
-//! themselves (`socket_id` of the HTTP API, client events), get a buffer made for them.
+//! themselves (`socket_id` of the HTTP API, client events) or joined while they were pending, get a buffer of their own.
 
 use bytes::{Bytes, BytesMut};
-use gema_protocol::SocketId;
+use gema_protocol::socket_id::SocketId;
 use tokio::sync::oneshot;
 
-use super::members::Chunk;
+use super::members::{Chunk, Subscription};
+
+/// One pending event.
+struct Event {
+    frame: Bytes,
+    except: Option<SocketId>,
+    /// Counts the channel's events from 1.
+    number: u64,
+}
+
+impl Event {
+    fn is_for(&self, subscription: &Subscription) -> bool {
+        self.number > subscription.since && self.except != Some(subscription.outbound.id())
+    }
+}
 
 /// Pending events of a channel and the publishers that wait for them.
 #[derive(Default)]
 pub(super) struct Round {
-    events: Vec<(Bytes, Option<SocketId>)>,
+    events: Vec<Event>,
     waiting: Vec<oneshot::Sender<()>>,
     bytes: usize,
 }
@@ -26,14 +40,13 @@ impl Round {
         self.bytes
     }
 
-    pub(super) fn push(&mut self, frame: Bytes, except: Option<SocketId>) {
+    pub(super) fn push(&mut self, number: u64, frame: Bytes, except: Option<SocketId>) {
         self.bytes += frame.len();
-        self.events.push((frame, except));
+        self.events.push(Event { frame, except, number });
     }
 
-    /// As [`Round::push`]; the receiver fires at [`Round::finish`].
-    pub(super) fn push_and_wait(&mut self, frame: Bytes, except: Option<SocketId>) -> oneshot::Receiver<()> {
-        self.push(frame, except);
+    /// The receiver fires at [`Round::finish`].
+    pub(super) fn wait(&mut self) -> oneshot::Receiver<()> {
         let (done, served) = oneshot::channel();
         self.waiting.push(done);
         served
@@ -41,10 +54,11 @@ impl Round {
 
     /// The buffers to send.
     pub(super) fn frames(&self) -> Frames<'_> {
-        let mut excepted: Vec<SocketId> = self.events.iter().filter_map(|(_, except)| *except).collect();
+        let mut excepted: Vec<SocketId> = self.events.iter().filter_map(|event| event.except).collect();
         excepted.sort_unstable();
         excepted.dedup();
-        Frames { all: concat(&self.events, |_| true), events: &self.events, excepted }
+        let first = self.events.first().map_or(u64::MAX, |event| event.number);
+        Frames { all: concat(&self.events, |_| true), events: &self.events, excepted, first }
     }
 
     /// Answers every publisher that waits.
@@ -59,31 +73,38 @@ impl Round {
 /// A round, encoded for sending.
 pub(super) struct Frames<'a> {
     all: Bytes,
-    events: &'a [(Bytes, Option<SocketId>)],
+    events: &'a [Event],
     /// Sorted socket ids that do not get `all`; empty for most rounds.
     excepted: Vec<SocketId>,
+    /// Number of the oldest event: whoever joined after it does not get `all`.
+    first: u64,
 }
 
 impl Frames<'_> {
     /// Gives each subscriber of the chunk its one write.
     pub(super) fn send_to(&self, chunk: &Chunk) {
         for subscription in chunk.iter() {
-            let id = subscription.outbound.id();
-            if self.excepted.is_empty() || self.excepted.binary_search(&id).is_err() {
+            if self.suits(subscription) {
                 subscription.outbound.send_while(&subscription.live, &self.all);
                 continue;
             }
-            let rest = concat(self.events, |except| except != Some(id));
+            let rest = concat(self.events, |event| event.is_for(subscription));
             if !rest.is_empty() {
                 subscription.outbound.send_while(&subscription.live, &rest);
             }
         }
     }
+
+    /// Whether every event of the round is for this subscriber.
+    fn suits(&self, subscription: &Subscription) -> bool {
+        subscription.since < self.first
+            && (self.excepted.is_empty() || self.excepted.binary_search(&subscription.outbound.id()).is_err())
+    }
 }
 
 /// The frames of the chosen events in one buffer; a single one is shared as it is.
-fn concat(events: &[(Bytes, Option<SocketId>)], choose: impl Fn(Option<SocketId>) -> bool) -> Bytes {
-    let mut chosen = events.iter().filter(|(_, except)| choose(*except)).map(|(frame, _)| frame);
+fn concat(events: &[Event], choose: impl Fn(&Event) -> bool) -> Bytes {
+    let mut chosen = events.iter().filter(|event| choose(event)).map(|event| &event.frame);
     let Some(first) = chosen.next() else { return Bytes::new() };
     let Some(second) = chosen.next() else { return first.clone() };
     let mut buffer = BytesMut::from(&first[..]);

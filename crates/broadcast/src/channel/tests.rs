@@ -55,7 +55,7 @@ async fn a_leave_is_final_also_for_a_fan_out_under_way() {
     let snapshot = channel.snapshot();
     channel.leave(&joined);
     let mut round = Round::default();
-    round.push(Bytes::from_static(b"late"), None);
+    round.push(1, Bytes::from_static(b"late"), None);
     round.frames().send_to(&snapshot[0]);
     assert_eq!(read_all(&outbound, &mut client).await, "+");
 }
@@ -68,14 +68,26 @@ async fn r_reverb_246_the_excluded_socket_misses_its_own_event_only() {
     let (b, mut client_b) = pair(&listener).await;
     let _members = [join(&channel, &a), join(&channel, &b)];
     let mut round = Round::default();
-    for (frame, except) in [("1", None), ("2", Some(a.id())), ("3", Some(b.id())), ("4", None)] {
-        round.push(Bytes::from_static(frame.as_bytes()), except);
+    let events = [("1", None), ("2", Some(a.id())), ("3", Some(b.id())), ("4", None)];
+    for (number, (frame, except)) in (1..).zip(events) {
+        round.push(number, Bytes::from_static(frame.as_bytes()), except);
     }
     for chunk in channel.snapshot() {
         round.frames().send_to(&chunk);
     }
     assert_eq!(read_all(&a, &mut client_a).await, "+134");
     assert_eq!(read_all(&b, &mut client_b).await, "+124");
+}
+
+#[tokio::test]
+async fn whoever_joins_while_an_event_is_pending_gets_the_newer_ones_only() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (channel, (outbound, mut client)) = (channel(), pair(&listener).await);
+    channel.pending.lock().push(Bytes::from_static(b"old"), None);
+    let _member = join(&channel, &outbound);
+    channel.pending.lock().push(Bytes::from_static(b"new"), None);
+    channel.clone().flush_in_turns().await;
+    assert_eq!(read_all(&outbound, &mut client).await, "+new");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,17 +127,24 @@ async fn a_large_channel_gets_every_event_of_concurrent_publishers_in_their_orde
 async fn members_fill_the_gaps_of_those_who_left() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (outbound, _client) = pair(&listener).await;
-    let subscription = || Arc::new(Subscription { outbound: outbound.clone(), live: AtomicBool::new(true) });
+    let subscription =
+        || Arc::new(Subscription { outbound: outbound.clone(), live: AtomicBool::new(true), since: 0 });
     let mut members = Members::default();
-    let mut inside: Vec<_> = (0..3 * CHUNK).map(|_| subscription()).map(|s| (members.join(s.clone()), s)).collect();
+    let mut inside: Vec<_> =
+        (0..3 * CHUNK).map(|_| subscription()).map(|s| (members.join(s.clone()), s)).collect();
     let before = members.snapshot();
     for (slot, subscription) in inside.drain(CHUNK / 2..CHUNK * 2) {
         members.leave(slot, &subscription);
     }
     assert_eq!(members.len(), 3 * CHUNK / 2);
-    assert_eq!(before.iter().map(|chunk| chunk.len()).sum::<usize>(), 3 * CHUNK, "a snapshot does not change");
+    assert_eq!(
+        before.iter().map(|chunk| chunk.len()).sum::<usize>(),
+        3 * CHUNK,
+        "a snapshot does not change"
+    );
     inside.extend((0..3 * CHUNK / 2).map(|_| subscription()).map(|s| (members.join(s.clone()), s)));
     assert_eq!(members.snapshot().len(), 3, "gaps are filled before a chunk is added");
-    let standing: BTreeSet<_> = members.snapshot().iter().flat_map(|c| c.iter().map(Arc::as_ptr).collect::<Vec<_>>()).collect();
+    let standing: BTreeSet<_> =
+        members.snapshot().iter().flat_map(|c| c.iter().map(Arc::as_ptr).collect::<Vec<_>>()).collect();
     assert_eq!(standing, inside.iter().map(|(_, s)| Arc::as_ptr(s)).collect());
 }

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use gema_protocol::{Beat, CloseCode, Liveness, frame};
+use gema_protocol::close::CloseCode;
+use gema_protocol::frame;
+use gema_protocol::liveness::{Beat, Liveness};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
@@ -127,7 +129,8 @@ impl Connection {
         outbound.send(&greeting);
         let io = Io::new(outbound);
         let websocket =
-            WebSocketStream::from_partially_read(io, early.into(), Role::Server, Some(websocket_config)).await;
+            WebSocketStream::from_partially_read(io, early.into(), Role::Server, Some(websocket_config))
+                .await;
         Self { session: Session::new(registration), websocket, opened, liveness, alarm, publishing: None }
     }
 
@@ -155,7 +158,9 @@ impl Connection {
             }
             let Poll::Ready(message) = next else { return Poll::Pending };
             match message {
-                Some(Ok(Message::Text(text))) => self.publishing = self.session.on_text(&text).into_receiver(),
+                Some(Ok(Message::Text(text))) => {
+                    self.publishing = self.session.on_text(&text).into_receiver()
+                }
                 Some(Ok(Message::Binary(bytes))) => self.publishing = self.on_binary(&bytes),
                 // The answer to a close frame is written by the next poll, which then says that the connection is closed.
                 Some(Ok(Message::Close(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
@@ -185,7 +190,7 @@ impl Connection {
             match self.liveness.poll(self.opened.elapsed()) {
                 Beat::Wait => {}
                 Beat::Ping => self.session.outbound().send(&frame::ping()),
-                Beat::Dead => return Poll::Ready(Ending::with(CloseCode::PongNotReceived)),
+                Beat::Dead => return Poll::Ready(Ending::with(CloseCode::PongTimeout)),
             }
             let deadline = self.opened + self.liveness.next_deadline();
             self.alarm.as_mut().reset(deadline);
@@ -197,12 +202,14 @@ impl Connection {
 /// The close frame that answers a broken stream; `None` when nobody is there to read it.
 fn last_words(fault: &WsError) -> Option<Bytes> {
     match fault {
-        WsError::Capacity(CapacityError::MessageTooLong { .. }) => Some(frame::close(CloseCode::MessageTooBig)),
-        WsError::Utf8(_) => Some(frame::close(CloseCode::InvalidUtf8)),
+        WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Some(frame::close(CloseCode::MessageTooBig))
+        }
+        WsError::Utf8(_) => Some(frame::close(CloseCode::NotUtf8)),
         WsError::Protocol(
             tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
         ) => None,
-        WsError::Protocol(_) => Some(frame::close(CloseCode::ProtocolError)),
+        WsError::Protocol(_) => Some(frame::close(CloseCode::ProtocolViolation)),
         _ => None,
     }
 }

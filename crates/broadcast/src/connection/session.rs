@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use gema_protocol::channel::{ChannelKind, ChannelName};
+use gema_protocol::error::ErrorEvent;
 use gema_protocol::message::{ClientMessage, Subscribe};
 use gema_protocol::signature::verify_channel;
-use gema_protocol::{ChannelName, ErrorEvent, frame, message};
+use gema_protocol::{frame, message};
 use serde_json::value::RawValue;
 
 use crate::app::App;
@@ -45,14 +47,16 @@ impl Session {
             ClientMessage::Subscribe(request) => self.subscribe(&request)?,
             ClientMessage::Unsubscribe { channel } => self.unsubscribe(&channel),
             ClientMessage::Signin { .. } => return Err(ErrorEvent::invalid_message()),
-            ClientMessage::ClientEvent { event, channel, data } => return self.client_event(&event, &channel, data),
+            ClientMessage::ClientEvent { event, channel, data } => {
+                return self.client_event(&event, &channel, data);
+            }
         }
         Ok(Delivery::done())
     }
 
     fn subscribe(&mut self, request: &Subscribe<'_>) -> Result<(), ErrorEvent> {
         let limit = self.app().config.limits.channel_name;
-        let name = ChannelName::parse(&request.channel, limit).map_err(|e| ErrorEvent::unauthorized_because(&e))?;
+        let name = ChannelName::parse(&request.channel, limit).map_err(ErrorEvent::invalid_channel)?;
         self.authorize(&name, request)?;
         let greeting = frame::subscription_succeeded(&name);
         if self.subscriptions.contains_key(&name) {
@@ -65,9 +69,16 @@ impl Session {
     }
 
     fn authorize(&self, name: &ChannelName, request: &Subscribe<'_>) -> Result<(), ErrorEvent> {
-        let kind = name.kind();
-        if !kind.requires_signature() {
-            return Ok(());
+        match name.kind() {
+            ChannelKind::Public | ChannelKind::Cache => return Ok(()),
+            // Open to a signed-in user alone, and there is no sign-in yet.
+            ChannelKind::ServerToUser => return Err(ErrorEvent::unauthorized()),
+            ChannelKind::Private
+            | ChannelKind::PrivateEncrypted
+            | ChannelKind::PrivateCache
+            | ChannelKind::PrivateEncryptedCache
+            | ChannelKind::Presence
+            | ChannelKind::PresenceCache => {}
         }
         let auth = request.auth.as_deref().unwrap_or_default();
         let socket_id = self.outbound().id().to_string();
@@ -82,14 +93,21 @@ impl Session {
         }
     }
 
-    fn client_event(&self, event: &str, channel: &str, data: Option<&RawValue>) -> Result<Delivery, ErrorEvent> {
+    fn client_event(
+        &self,
+        event: &str,
+        channel: &str,
+        data: Option<&RawValue>,
+    ) -> Result<Delivery, ErrorEvent> {
         let config = &self.app().config;
         if config.client_events == ClientEvents::Nobody {
-            return Err(ErrorEvent::client_events_disabled());
+            return Err(ErrorEvent::client_events_off());
         }
-        let Some((channel, _)) = self.subscriptions.get(channel) else { return Err(ErrorEvent::not_a_member()) };
+        let Some((channel, _)) = self.subscriptions.get(channel) else {
+            return Err(ErrorEvent::not_a_member());
+        };
         if !channel.name().kind().accepts_client_events() {
-            return Err(ErrorEvent::client_events_disabled());
+            return Err(ErrorEvent::client_event_on_public_channel());
         }
         let frame = frame::client_event(event, channel.name(), data, None);
         Ok(channel.publish(frame, Some(self.outbound().id())))
