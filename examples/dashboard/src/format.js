@@ -40,6 +40,9 @@ export function duration(from, to) {
   return t(hours ? 'duration.hours' : 'duration.minutes', { hours, minutes });
 }
 
+/** The colour class of a node: six hues, repeated. */
+export const hueOf = (node) => `hue-${(((node - 1) % 6) + 6) % 6}`;
+
 /** Period to the shared tick of everybody who asked for it: a hundred rows need one timer, not a hundred. */
 const ticks = new Map();
 

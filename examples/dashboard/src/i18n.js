@@ -54,7 +54,6 @@ const en = {
   'login.submit': 'Sign in',
   'login.busy': 'Signing in…',
 
-  'mine.title': 'My attendance',
   'mine.greeting': 'Hello, {name}',
   'mine.off': 'Not on shift',
   'mine.on': 'On shift since {time}',
@@ -80,8 +79,6 @@ const en = {
   'admin.empty': 'Nobody has checked in yet. This list fills by itself.',
   'admin.more': 'Show {count} more',
 
-  'day.title': 'The day so far',
-  'day.now': 'now',
   'day.legend': 'One dot is one check-in, in the colour of its node. A ring has checked out.',
   'day.label': '{count} check-ins today, from {first} to {last}',
   'day.labelEmpty': 'No check-ins yet today',
@@ -98,7 +95,6 @@ const en = {
   'status.present': 'On time',
   'status.late': 'Late',
   'node.name': 'Node {node}',
-  'node.short': '{count} here',
 
   'person.title': 'Add a person',
   'person.lead': 'They can sign in and check in straight away.',
@@ -142,6 +138,8 @@ const en = {
   'duration.minutes': '{minutes} min',
   'duration.hours': '{hours} h {minutes} min',
 };
+
+export const keys = Object.keys(en);
 
 /**
  * The text of a key, with `{name}` filled in from `values`.

@@ -9,7 +9,8 @@ const NEWS = new Set(['created', 'updated', 'known']);
 /**
  * @param {object} options
  * @param {string[]} options.channels wire names; the list is fetched again whenever one is (re)subscribed
- * @param {() => Promise<object[]>} options.fetchRecords what the database holds for this page
+ * @param {(held: number) => Promise<object[]>} options.fetchRecords what the database holds for this page,
+ *   given how many records the page holds already
  * @param {(record: object) => boolean} [options.accepts] events about other records are left out
  * @param {(event: object) => void} [options.onNews] once per event that is neither repeated nor late
  */
@@ -24,7 +25,7 @@ export function useLiveList({ channels, fetchRecords, accepts = () => true, onNe
   async function fetchOnce() {
     const mark = book.mark();
     try {
-      book.replace(await fetchRecords(), mark);
+      book.replace(await fetchRecords(book.rows.size), mark);
       phase.value = 'ready';
     } catch {
       phase.value = 'failed';
