@@ -1,0 +1,64 @@
+//! `gema attendance`: the attendance API alone. Workers publish its events.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::failure::{Ended, Failure};
+use crate::listen::{self, Address};
+use crate::logging::say;
+use crate::settings::{Inputs, Process, Roles, Settings};
+use crate::shutdown::Shutdown;
+use crate::wiring::Listeners;
+use crate::{start, wiring};
+
+/// Serves until a signal asks for the end.
+pub(crate) fn run(inputs: Inputs) -> Ended {
+    let settings = start::settings(inputs, Roles::ATTENDANCE)?;
+    start::process(&settings.process);
+    start::runtime()?.block_on(serve(&settings))
+}
+
+async fn serve(settings: &Settings) -> Ended {
+    let shutdown = Shutdown::listen()?;
+    let (listener, address) = bind(&settings.process)?;
+    let config = wiring::attendance(settings, Listeners { broadcast: None, attendance: Some(address) })?;
+    introduce(settings, address);
+    let limit = Duration::from_secs(settings.process.drain_seconds.get());
+    let run = gema_attendance::run(config, listener, shutdown.requested());
+    end(&settings.process, shutdown.within(limit, run).await)
+}
+
+/// Listens where the settings say.
+pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failure> {
+    listen::bind(&Address {
+        host: &process.app_host,
+        port: process.app_port.get(),
+        host_name: "APP_HOST",
+        port_name: "APP_PORT",
+    })
+}
+
+/// Says where the API listens.
+pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
+    let process = &settings.process;
+    let node: u32 = process.node_id.get();
+    say(process, &format!("attendance API on http://{address}, node {node}, {}", process.db_database.display()));
+}
+
+/// Says how it ended; `None` stands for a drain that took too long.
+pub(super) fn end(process: &Process, outcome: Option<Result<(), gema_attendance::StartError>>) -> Ended {
+    let sentence = match outcome {
+        Some(outcome) => {
+            outcome.map_err(|error| error.to_string())?;
+            "stopped; every request was answered".to_owned()
+        }
+        None => {
+            let seconds: u64 = process.drain_seconds.get();
+            format!("stopped after {seconds} seconds, with requests unfinished; their events are kept")
+        }
+    };
+    say(process, &sentence);
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! `gema broadcast`: the Pusher and Reverb compatible server alone.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::failure::{Ended, Failure};
+use crate::listen::{self, Address};
+use crate::logging::say;
+use crate::settings::{Inputs, Process, Roles, Settings};
+use crate::shutdown::Shutdown;
+use crate::{start, wiring};
+
+/// Serves until a signal asks for the end.
+pub(crate) fn run(inputs: Inputs) -> Ended {
+    let settings = start::settings(inputs, Roles::BROADCAST)?;
+    start::process(&settings.process);
+    start::runtime()?.block_on(serve(&settings))
+}
+
+async fn serve(settings: &Settings) -> Ended {
+    let shutdown = Shutdown::listen()?;
+    let (listener, address) = bind(&settings.process)?;
+    let server = wiring::broadcast(settings)?;
+    introduce(settings, address);
+    let limit = Duration::from_secs(settings.process.drain_seconds.get());
+    let run = gema_broadcast::run(server, listener, shutdown.requested());
+    say_end(&settings.process, shutdown.within(limit, run).await);
+    Ok(())
+}
+
+/// Listens where the settings say.
+pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failure> {
+    listen::bind(&Address {
+        host: &process.server_host,
+        port: process.server_port.get(),
+        host_name: "REVERB_SERVER_HOST",
+        port_name: "REVERB_SERVER_PORT",
+    })
+}
+
+/// Says where the server listens and what it allows.
+pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
+    let process = &settings.process;
+    let public = process.public_host.as_ref().map(|host| format!(", to be reached as {host}")).unwrap_or_default();
+    say(process, &format!("broadcast server on http://{address}{}{public}", process.server_path.0));
+    for (credentials, app) in &settings.apps {
+        let limits = wiring::limits(app, process);
+        let sentence = format!(
+            "app {}: messages of clients up to {} bytes, data of events up to {}, requests up to {}",
+            credentials.id, limits.client_message, limits.event_data, limits.request_body
+        );
+        say(process, &sentence);
+        if app.allowed_origins.0.iter().any(|pattern| pattern == "*") {
+            tracing::info!(app = credentials.id, "pages of any origin may connect; REVERB_APP_ALLOWED_ORIGINS limits them");
+        }
+    }
+}
+
+/// Says how it ended; `None` stands for a drain that took too long.
+pub(super) fn say_end(process: &Process, summary: Option<gema_broadcast::Summary>) {
+    let sentence = match summary {
+        Some(summary) if summary.left == 0 => format!("stopped; {} connections closed", summary.closed),
+        Some(summary) => {
+            format!("stopped; of {} connections {} did not close in time", summary.closed, summary.left)
+        }
+        None => {
+            let seconds: u64 = process.drain_seconds.get();
+            format!("stopped after {seconds} seconds, with work unfinished")
+        }
+    };
+    say(process, &sentence);
+}

@@ -1,0 +1,27 @@
+//! One file per command.
+
+mod attendance;
+mod broadcast;
+mod config;
+mod init;
+mod migrate;
+mod serve;
+mod worker;
+
+use crate::cli::{Action, Invocation};
+use crate::failure::Ended;
+
+/// Does what was asked for.
+pub(crate) fn run(Invocation { action, inputs }: Invocation) -> Ended {
+    match action {
+        Action::Serve => serve::run(inputs),
+        Action::Broadcast => broadcast::run(inputs),
+        Action::Attendance => attendance::run(inputs),
+        Action::Worker => worker::run(inputs),
+        Action::Migrate { seed } => migrate::run(inputs, seed),
+        Action::Init => init::run(),
+        Action::ConfigCheck(role) => config::check(inputs, role),
+        Action::ConfigPrint(role) => config::print(inputs, role),
+        Action::ConfigReference => config::reference(),
+    }
+}

@@ -1,0 +1,60 @@
+//! `gema serve`: broadcast server, attendance API and worker in one process.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::failure::Ended;
+use crate::listen::from_here;
+use crate::logging::say;
+use crate::settings::{Inputs, Roles, Settings};
+use crate::shutdown::Shutdown;
+use crate::wiring::Listeners;
+use crate::{start, wiring};
+
+use super::{attendance, broadcast};
+
+/// Serves until a signal asks for the end.
+pub(crate) fn run(inputs: Inputs) -> Ended {
+    let settings = start::settings(inputs, Roles::SERVE)?;
+    start::process(&settings.process);
+    start::runtime()?.block_on(serve(&settings))
+}
+
+async fn serve(settings: &Settings) -> Ended {
+    let process = &settings.process;
+    let shutdown = Shutdown::listen()?;
+    let (sockets, sockets_at) = broadcast::bind(process)?;
+    let (api, api_at) = attendance::bind(process)?;
+    let server = wiring::broadcast(settings)?;
+    let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at) };
+    let config = wiring::attendance(settings, listeners)?;
+    broadcast::introduce(settings, sockets_at);
+    attendance::introduce(settings, api_at);
+    say(process, &format!("open {}", page(settings, api_at)));
+
+    // The API ends first: what it stored until then can still be published.
+    let (end_sockets, sockets_end) = oneshot::channel();
+    let run = async {
+        let sockets = gema_broadcast::run(server, sockets, async { drop(sockets_end.await) });
+        let api = async {
+            let outcome = gema_attendance::run(config, api, shutdown.requested()).await;
+            let _ = end_sockets.send(());
+            outcome
+        };
+        tokio::join!(sockets, api)
+    };
+    let limit = Duration::from_secs(process.drain_seconds.get());
+    let (summary, outcome) = shutdown.within(limit, run).await.unzip();
+    attendance::end(process, outcome)?;
+    broadcast::say_end(process, summary);
+    Ok(())
+}
+
+/// What to type into a browser.
+fn page(settings: &Settings, at: SocketAddr) -> String {
+    let url = settings.process.app_url.as_ref().map(|url| url.0.clone());
+    let here = from_here(at);
+    url.unwrap_or_else(|| if here.ip().is_loopback() { format!("http://localhost:{}", at.port()) } else { format!("http://{here}") })
+}

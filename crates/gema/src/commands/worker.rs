@@ -1,0 +1,26 @@
+//! `gema worker`: publishes the events of records that attendance nodes stored.
+
+use std::time::Duration;
+
+use crate::failure::Ended;
+use crate::logging::say;
+use crate::settings::{Inputs, Roles, Settings};
+use crate::shutdown::Shutdown;
+use crate::wiring::Listeners;
+use crate::{start, wiring};
+
+/// Works until a signal asks for the end.
+pub(crate) fn run(inputs: Inputs) -> Ended {
+    let settings = start::settings(inputs, Roles::WORKER)?;
+    start::process(&settings.process);
+    start::runtime()?.block_on(work(&settings))
+}
+
+async fn work(settings: &Settings) -> Ended {
+    let shutdown = Shutdown::listen()?;
+    let config = wiring::attendance(settings, Listeners::default())?;
+    say(&settings.process, &format!("worker on {}", settings.process.db_database.display()));
+    let limit = Duration::from_secs(settings.process.drain_seconds.get());
+    let run = gema_attendance::run_worker(config, shutdown.requested());
+    super::attendance::end(&settings.process, shutdown.within(limit, run).await)
+}

@@ -1,0 +1,28 @@
+//! Log lines on standard error, and the few lines of a start on standard output.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+use crate::settings::{LogFormat, Process};
+
+/// Starts logging as the settings say.
+pub(crate) fn start(settings: &Process) -> Result<(), Failure> {
+    let filter = EnvFilter::builder().parse(&settings.log);
+    let filter = filter.map_err(|error| {
+        format!("GEMA_LOG is {:?}, which is not a filter such as info,gema_broadcast=debug: {error}", settings.log)
+    })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+    Ok(())
+}
+
+/// Tells the user what is going on: a plain line for people, a log line where machines read them.
+pub(crate) fn say(settings: &Process, sentence: &str) {
+    match settings.log_format {
+        LogFormat::Text => println!("{sentence}"),
+        LogFormat::Json => tracing::info!("{sentence}"),
+    }
+}

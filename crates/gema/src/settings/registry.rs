@@ -1,0 +1,217 @@
+//! Every setting of Gema, each declared once.
+//!
+//! From these tables come the typed structs, the parser, the flags, `gema config print`, the errors for unknown names
+//! and the reference page of `gema config reference`. Names and defaults are those of Laravel Reverb where it has
+//! them; a `.env` of a Laravel application is read as it is. The rules of the sources are in `sources.rs`.
+
+use std::path::PathBuf;
+
+use super::declare::{Flag, Roles, Setting, read, settings};
+use super::value::{
+    AppProfile, Bytes, ClientEventSenders, Count, Database, List, LogFormat, Port, Prefix, Queue, Scheme, Seconds,
+    SecretText, TimeOfDay, Value, WebUrl, Whole,
+};
+
+/// The roles that hold WebSocket connections.
+const SOCKETS: Roles = Roles::BROADCAST.or(Roles::SERVE);
+/// The roles that answer the attendance API.
+const API: Roles = Roles::ATTENDANCE.or(Roles::SERVE);
+/// The roles that publish attendance events.
+const PUBLISHERS: Roles = API.or(Roles::WORKER);
+/// The roles that open the database.
+const STORE: Roles = PUBLISHERS.or(Roles::MIGRATE);
+
+/// A flag with a value.
+const fn flag(name: &'static str, roles: Roles) -> Flag {
+    Flag { name, roles, stands_for: None }
+}
+
+settings! {
+    /// The settings of a process.
+    Process {
+        /// Address that the broadcast server listens on.
+        server_host: String = "0.0.0.0",
+            Setting::named("REVERB_SERVER_HOST", "server.host").used_by(SOCKETS).flags(&[flag("host", SOCKETS)]);
+        /// Port that the broadcast server listens on; 0 takes a free one.
+        server_port: Port = "8080",
+            Setting::named("REVERB_SERVER_PORT", "server.port").used_by(SOCKETS).flags(&[flag("port", SOCKETS)]);
+        /// Prefix of all routes of the broadcast server (`/app`, `/apps`, `/up`). It is not part of what is signed.
+        server_path: Prefix = "",
+            Setting::named("REVERB_SERVER_PATH", "server.path").used_by(SOCKETS).flags(&[flag("path", SOCKETS)]);
+        /// A higher value raises what a request body may hold above 1.5 MiB and an event's data above 10,240 bytes;
+        /// Reverb's default of 10000 lowers nothing. In bytes.
+        max_request_size: Whole<10_000, 1_073_741_824> = "10000",
+            Setting::named("REVERB_MAX_REQUEST_SIZE", "server.max_request_size").used_by(SOCKETS);
+        /// Bytes that may wait for one slow connection before it is closed.
+        queue_bytes: Bytes = "1048576",
+            Setting::named("GEMA_QUEUE_BYTES", "server.queue_bytes").used_by(SOCKETS);
+        /// Bytes of published events that may wait in one channel; above it publishers get 503 with Retry-After.
+        backlog_bytes: Bytes = "4194304",
+            Setting::named("GEMA_BACKLOG_BYTES", "server.backlog_bytes").used_by(SOCKETS);
+        /// Seconds that a stopping server gives to what is under way.
+        drain_seconds: Seconds = "20",
+            Setting::named("GEMA_DRAIN_SECONDS", "server.drain_seconds").used_by(SOCKETS.or(PUBLISHERS));
+
+        /// Name under which browsers and back ends reach the broadcast server. Unset: the name in the page's own
+        /// address.
+        public_host: Option<String> = "",
+            Setting::named("REVERB_HOST", "public.host").flags(&[flag("hostname", SOCKETS)]);
+        /// Port under which browsers and back ends reach the broadcast server. Unset: in `gema serve` the port it
+        /// listens on, elsewhere 443.
+        public_port: Option<Whole<1, 65_535>> = "",
+            Setting::named("REVERB_PORT", "public.port").used_by(PUBLISHERS);
+        /// How browsers and back ends reach the broadcast server. Unset: http in `gema serve`, elsewhere https.
+        public_scheme: Option<Scheme> = "",
+            Setting::named("REVERB_SCHEME", "public.scheme").used_by(PUBLISHERS);
+
+        /// Whether several broadcast servers share channels through Redis. Not available yet.
+        scaling_enabled: bool = "false",
+            Setting::named("REVERB_SCALING_ENABLED", "scaling.enabled").used_by(SOCKETS);
+        /// Namespace that servers which share channels have in common.
+        scaling_channel: String = "reverb",
+            Setting::named("REVERB_SCALING_CHANNEL", "scaling.channel").used_by(SOCKETS);
+        /// Address of Redis as a URL; wins over the parts. Redis is not used yet.
+        redis_url: Option<SecretText> = "",
+            Setting::named("REDIS_URL", "redis.url").secret();
+        /// Host of Redis.
+        redis_host: String = "127.0.0.1", Setting::named("REDIS_HOST", "redis.host");
+        /// Port of Redis.
+        redis_port: Port = "6379", Setting::named("REDIS_PORT", "redis.port");
+        /// User at Redis.
+        redis_username: Option<String> = "", Setting::named("REDIS_USERNAME", "redis.username");
+        /// Password at Redis.
+        redis_password: Option<SecretText> = "", Setting::named("REDIS_PASSWORD", "redis.password").secret();
+        /// Number of the database in Redis.
+        redis_db: Whole<0, 65_535> = "0", Setting::named("REDIS_DB", "redis.db");
+        /// Prefix of the queue's key in Redis.
+        redis_prefix: Option<String> = "", Setting::named("REDIS_PREFIX", "redis.prefix");
+
+        /// Address that the attendance API listens on.
+        app_host: String = "0.0.0.0",
+            Setting::named("APP_HOST", "attendance.host").used_by(API).flags(&[flag("host", API)]);
+        /// Port that the attendance API and the pages listen on; 0 takes a free one.
+        app_port: Port = "8000",
+            Setting::named("APP_PORT", "attendance.port").used_by(API)
+                .flags(&[flag("port", Roles::ATTENDANCE), flag("app-port", Roles::SERVE)]);
+        /// Address under which people open the pages. Unset: where the attendance API listens.
+        app_url: Option<WebUrl> = "",
+            Setting::named("APP_URL", "attendance.url").used_by(PUBLISHERS);
+        /// Time zone of a working day, an IANA name.
+        app_timezone: String = "Asia/Jakarta",
+            Setting::named("APP_TIMEZONE", "attendance.time_zone").used_by(STORE);
+        /// Number of this node; every record says which node wrote it.
+        node_id: Whole<0, 2_147_483_647> = "1",
+            Setting::named("NODE_ID", "attendance.node_id").used_by(PUBLISHERS);
+        /// Whether events on the public channel carry e-mail addresses and notes. Everybody who knows the app key,
+        /// so every visitor of the pages, can read that channel.
+        public_details: bool = "false",
+            Setting::named("ATTENDANCE_PUBLIC_DETAILS", "attendance.public_details").used_by(PUBLISHERS);
+        /// When work starts. Later check-ins are `late`; unset, nobody is.
+        work_starts_at: Option<TimeOfDay> = "",
+            Setting::named("ATTENDANCE_WORK_STARTS_AT", "attendance.work_starts_at").used_by(API);
+        /// Minutes after the start of work that still count as `present`.
+        grace_minutes: Whole<0, 1_440> = "0",
+            Setting::named("ATTENDANCE_GRACE_MINUTES", "attendance.grace_minutes").used_by(API);
+        /// Folder of the built pages.
+        dashboard_dir: PathBuf = "examples/dashboard/dist",
+            Setting::named("ATTENDANCE_DASHBOARD_DIR", "attendance.dashboard_dir").used_by(API);
+        /// Where events are published. Unset: in `gema serve` its own listener, elsewhere REVERB_SCHEME, REVERB_HOST
+        /// and REVERB_PORT.
+        publish_url: Option<WebUrl> = "",
+            Setting::named("REVERB_PUBLISH_URL", "attendance.publish_url").used_by(PUBLISHERS);
+
+        /// Kind of the database.
+        db_connection: Database = "sqlite",
+            Setting::named("DB_CONNECTION", "database.connection").used_by(STORE);
+        /// File of the database.
+        db_database: PathBuf = "gema.sqlite",
+            Setting::named("DB_DATABASE", "database.database").used_by(STORE);
+        /// How an event gets from the record to the publisher: `database` (a worker reads the outbox) or `sync` (in
+        /// the request, for development).
+        queue_connection: Queue = "database",
+            Setting::named("QUEUE_CONNECTION", "queue.connection").used_by(PUBLISHERS);
+
+        /// What is logged, as a filter such as `info` or `info,gema_broadcast=debug`.
+        log: String = "info",
+            Setting::named("GEMA_LOG", "log.filter")
+                .flags(&[Flag { name: "debug", roles: Roles::ALL, stands_for: Some(DEBUG_FILTER) }]);
+        /// How log lines look.
+        log_format: LogFormat = "text", Setting::named("GEMA_LOG_FORMAT", "log.format");
+    }
+}
+
+/// What `--debug` logs: every message of clients and publishers, without the noise of libraries.
+const DEBUG_FILTER: &str = "info,gema=debug,gema_broadcast=debug,gema_attendance=debug,gema_client=debug";
+
+settings! {
+    /// The settings of one app.
+    App {
+        /// Id of the app, part of the HTTP API's paths. Some SDKs accept digits only.
+        id: Option<String> = "", Setting::named("REVERB_APP_ID", "id");
+        /// Key of the app, known to browsers.
+        key: Option<String> = "", Setting::named("REVERB_APP_KEY", "key");
+        /// Secret of the app, known to back ends only.
+        secret: Option<SecretText> = "", Setting::named("REVERB_APP_SECRET", "secret").secret();
+        /// Whose limits and defaults the app has: Laravel Reverb's or those of Pusher Channels.
+        profile: AppProfile = "reverb", Setting::named("REVERB_APP_PROFILE", "profile").used_by(SOCKETS);
+        /// Whether the app accepts connections and requests.
+        enabled: bool = "true", Setting::named("REVERB_APP_ENABLED", "enabled").used_by(SOCKETS);
+        /// Host patterns of pages that may connect; `*` alone admits all.
+        allowed_origins: List = "*",
+            Setting::named("REVERB_APP_ALLOWED_ORIGINS", "allowed_origins").used_by(SOCKETS);
+        /// Seconds without a message after which the server pings a client.
+        ping_interval: Seconds = "60",
+            Setting::named("REVERB_APP_PING_INTERVAL", "ping_interval").used_by(SOCKETS).for_pusher("120");
+        /// Seconds without a message after which clients ping the server, as announced to them.
+        activity_timeout: Seconds = "30",
+            Setting::named("REVERB_APP_ACTIVITY_TIMEOUT", "activity_timeout").used_by(SOCKETS).for_pusher("120");
+        /// How many clients may be connected; unset means no limit.
+        max_connections: Option<Count> = "",
+            Setting::named("REVERB_APP_MAX_CONNECTIONS", "max_connections").used_by(SOCKETS);
+        /// Bytes that a message of a client may hold. Unset: 10000 for `reverb`, the profile's own for `pusher`.
+        max_message_size: Option<Bytes> = "10000",
+            Setting::named("REVERB_APP_MAX_MESSAGE_SIZE", "max_message_size").used_by(SOCKETS).for_pusher("");
+        /// Who may send client events: `members` of the channel, `none`, or `all` connections.
+        accept_client_events_from: ClientEventSenders = "members",
+            Setting::named("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "accept_client_events_from")
+                .used_by(SOCKETS).for_pusher("none");
+        /// Whether the messages of each client are limited. Not available yet.
+        rate_limiting_enabled: bool = "false",
+            Setting::named("REVERB_APP_RATE_LIMITING_ENABLED", "rate_limiting.enabled").used_by(SOCKETS);
+        /// Messages that a client may send within the window.
+        rate_limit_max_attempts: Count = "60",
+            Setting::named("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "rate_limiting.max_attempts").used_by(SOCKETS);
+        /// Length of the window in seconds.
+        rate_limit_decay_seconds: Seconds = "60",
+            Setting::named("REVERB_APP_RATE_LIMIT_DECAY_SECONDS", "rate_limiting.decay_seconds").used_by(SOCKETS);
+        /// Whether a client above the limit is disconnected.
+        rate_limit_terminate: bool = "false",
+            Setting::named("REVERB_APP_RATE_LIMIT_TERMINATE", "rate_limiting.terminate_on_limit").used_by(SOCKETS);
+    }
+}
+
+/// A variable of Reverb that Gema knows and does not need.
+pub(crate) struct Needless {
+    /// Its name.
+    pub(crate) env: &'static str,
+    /// Why it changes nothing.
+    pub(crate) why: &'static str,
+    /// Whether its user should hear of it at start.
+    pub(crate) notice: bool,
+}
+
+/// The variables that are accepted and change nothing.
+pub(crate) const NEEDLESS: &[Needless] = &[
+    Needless { env: "REVERB_SERVER", why: "there is one kind of server", notice: false },
+    Needless {
+        env: "REVERB_PULSE_INGEST_INTERVAL",
+        why: "Pulse asks the server over HTTP, which needs no interval",
+        notice: false,
+    },
+    Needless {
+        env: "REVERB_TELESCOPE_INGEST_INTERVAL",
+        why: "Telescope observes PHP processes only",
+        notice: false,
+    },
+    Needless { env: "REDIS_TIMEOUT", why: "Gema reconnects to Redis for ever", notice: true },
+];

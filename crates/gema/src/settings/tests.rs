@@ -1,0 +1,314 @@
+//! The settings as a whole: every key in every source, misspelt and right.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::names::{app_key, app_keys, process_keys, variables};
+use super::registry::NEEDLESS;
+use super::{App, Inputs, Outcome, Process, Roles, Setting, load, print, reference};
+
+const APP: &str = "REVERB_APP_ID=1\nREVERB_APP_KEY=k\nREVERB_APP_SECRET=hush\n";
+
+/// A folder with the files of a case, and its environment.
+struct Case {
+    folder: TempDir,
+    inputs: Inputs,
+}
+
+impl Case {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = Inputs { directory: folder.path().to_owned(), ..Inputs::default() };
+        Self { folder, inputs }
+    }
+
+    fn file(self, name: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Self {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+        self
+    }
+
+    fn var(mut self, name: &str, value: &str) -> Self {
+        self.inputs.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn flag(mut self, name: &'static str, value: &str) -> Self {
+        self.inputs.flags.insert(name, value.to_owned());
+        self
+    }
+
+    fn load(self, role: Roles) -> Outcome {
+        load(self.inputs, role).unwrap()
+    }
+
+    fn problems(self, role: Roles) -> Vec<String> {
+        load(self.inputs, role).and_then(|outcome| outcome.settings.map(drop)).err().unwrap_or_default()
+    }
+}
+
+fn all_settings() -> impl Iterator<Item = (&'static Setting, String)> {
+    let process = Process::TABLE.iter().map(|setting| (setting, setting.key.to_owned()));
+    process.chain(App::TABLE.iter().map(|setting| (setting, app_key(setting))))
+}
+
+/// The same name with its last letter doubled.
+fn misspelt(name: &str) -> String {
+    format!("{name}{}", name.chars().last().unwrap())
+}
+
+fn winner(outcome: &Outcome, key: &str) -> (String, String) {
+    let row = outcome.rows.iter().find(|row| row.key == key).unwrap();
+    (row.given.text.clone(), row.given.origin.to_string())
+}
+
+#[test]
+fn a_misspelt_variable_of_ours_stops_and_names_the_right_one() {
+    for name in variables().filter(|name| name.starts_with("GEMA_")) {
+        let wrong = misspelt(name);
+        let expected = |origin| vec![format!("{wrong} ({origin}) is not a setting; did you mean {name}?")];
+        assert_eq!(Case::new().var(&wrong, "1").problems(Roles::MIGRATE), expected("environment"));
+        assert_eq!(Case::new().file(".env", format!("\n{wrong}=1")).problems(Roles::MIGRATE), expected(".env:2"));
+    }
+}
+
+#[test]
+fn a_misspelt_variable_of_reverb_warns_and_names_the_right_one() {
+    for name in variables().filter(|name| name.starts_with("REVERB_")) {
+        let wrong = misspelt(name);
+        let settings = Case::new().file(".env", format!("{wrong}=1")).load(Roles::MIGRATE).settings.unwrap();
+        assert_eq!(settings.warnings, [format!("{wrong} (.env:1) is not a setting; did you mean {name}?")]);
+    }
+}
+
+#[test]
+fn a_misspelt_key_stops_and_names_the_right_one() {
+    let right = process_keys().map(|key| (key, "")).chain(app_keys().map(|key| (key, "[[apps]]\n")));
+    for (key, section) in right {
+        let wrong = misspelt(&key);
+        let line = if section.is_empty() { 1 } else { 2 };
+        let problems = Case::new().file("gema.toml", format!("{section}{wrong} = 1\n")).problems(Roles::MIGRATE);
+        assert_eq!(problems, [format!("gema.toml:{line}: {wrong} is not a setting; did you mean {key}?")]);
+    }
+}
+
+#[test]
+fn every_setting_is_won_by_the_strongest_source() {
+    for (setting, key) in all_settings() {
+        let case = || Case::new();
+        let outcome = case().load(Roles::SERVE);
+        if !key.starts_with("app.") {
+            assert_eq!(winner(&outcome, &key), (setting.default.to_owned(), "default".to_owned()));
+        }
+        // An app appears once it has an id, whichever source names it.
+        let toml = format!("{key} = \"file\"\n{}", if key == "app.id" { "" } else { "app.id = \"1\"\n" });
+        let with_file = || case().file("gema.toml", &toml);
+        let seen = |case: Case| winner(&case.load(Roles::SERVE), &key);
+        let expect = |text: &str, origin: &str| (text.to_owned(), origin.to_owned());
+        assert_eq!(seen(with_file()), expect("file", "gema.toml:1"), "{key}");
+        let with_dotenv = || with_file().file(".env", format!("{}=dotenv", setting.env));
+        assert_eq!(seen(with_dotenv()), expect("dotenv", ".env:1"), "{key}");
+        let with_variable = || with_dotenv().var(setting.env, "variable");
+        assert_eq!(seen(with_variable()), expect("variable", "environment"), "{key}");
+        if let Some(flag) = setting.flag(Roles::SERVE) {
+            let origin = format!("--{}", flag.name);
+            assert_eq!(seen(with_variable().flag(flag.name, "flag")), expect("flag", &origin), "{key}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_value_leaves_the_word_to_the_next_source() {
+    for unset in ["", "null", "(null)", "empty", "(empty)", "NULL", "\"\""] {
+        let case = Case::new().file(".env", "REVERB_SERVER_PORT=1").var("REVERB_SERVER_PORT", unset);
+        let expected = ("1".to_owned(), ".env:1".to_owned());
+        assert_eq!(winner(&case.load(Roles::SERVE), "server.port"), expected, "{unset:?}");
+    }
+}
+
+#[test]
+fn every_default_is_valid_in_both_profiles() {
+    for profile in ["reverb", "pusher"] {
+        let case = Case::new().file(".env", format!("{APP}REVERB_APP_PROFILE={profile}"));
+        let settings = case.load(Roles::SERVE).settings.unwrap();
+        let timeout: u32 = settings.apps[0].1.activity_timeout.get();
+        assert_eq!(timeout, if profile == "reverb" { 30 } else { 120 });
+    }
+}
+
+#[test]
+fn a_bad_value_stops_the_roles_that_read_it_and_names_its_source() {
+    let table = [
+        ("REVERB_SERVER_PORT", "http", "REVERB_SERVER_PORT (.env:4) is \"http\"; it must be a whole number from 0 to 65535"),
+        ("REVERB_MAX_REQUEST_SIZE", "9999", "REVERB_MAX_REQUEST_SIZE (.env:4) is \"9999\"; it must be a whole number from 10000 to 1073741824"),
+        ("REVERB_APP_ENABLED", "ja", "REVERB_APP_ENABLED (.env:4) is \"ja\"; it must be true or false"),
+    ];
+    for (name, value, sentence) in table {
+        let case = || Case::new().file(".env", format!("{APP}{name}={value}"));
+        assert_eq!(case().problems(Roles::BROADCAST), [sentence]);
+        assert_eq!(case().problems(Roles::ATTENDANCE), [""; 0], "{name} is nothing to the attendance API");
+    }
+    let file = Case::new().file("gema.toml", "[server]\nport = 70000").file(".env", APP);
+    let sentence = "server.port (gema.toml:2) is \"70000\"; it must be a whole number from 0 to 65535";
+    assert_eq!(file.problems(Roles::BROADCAST), [sentence]);
+    let flag = Case::new().file(".env", APP).flag("port", "x");
+    let sentence = "--port is \"x\"; it must be a whole number from 0 to 65535";
+    assert_eq!(flag.problems(Roles::BROADCAST), [sentence]);
+}
+
+#[test]
+fn what_does_not_exist_yet_is_refused() {
+    let table = [
+        ("REVERB_SCALING_ENABLED=true", "REVERB_SCALING_ENABLED is true, but", Roles::BROADCAST),
+        ("REVERB_APP_RATE_LIMITING_ENABLED=true", "app.rate_limiting.enabled", Roles::BROADCAST),
+        ("QUEUE_CONNECTION=redis", "QUEUE_CONNECTION is redis, but", Roles::WORKER),
+        ("DB_CONNECTION=mysql", "DB_CONNECTION names MySQL", Roles::ATTENDANCE),
+    ];
+    for (line, begin, role) in table {
+        let problems = Case::new().file(".env", format!("{APP}{line}")).problems(role);
+        assert_eq!(problems.len(), 1, "{line}: {problems:?}");
+        assert!(problems[0].starts_with(begin), "{problems:?}");
+    }
+}
+
+#[test]
+fn the_env_of_a_laravel_application_is_read_as_it_is() {
+    let env = r#"
+APP_NAME="My App"
+APP_ENV=local
+APP_KEY=base64:AAAA/BBBB+CCCC=
+APP_DEBUG=true
+APP_URL=http://localhost
+APP_MAINTENANCE_DRIVER=file
+# APP_MAINTENANCE_STORE=database
+DB_CONNECTION=mysql
+DB_HOST=127.0.0.1
+DB_DATABASE=laravel
+DB_PASSWORD=
+QUEUE_CONNECTION=redis
+BROADCAST_CONNECTION=reverb
+REDIS_CLIENT=phpredis
+REDIS_PASSWORD=null
+MAIL_FROM_ADDRESS="hello@example.com"
+MAIL_FROM_NAME="${APP_NAME}"
+REVERB_APP_ID=123456
+REVERB_APP_KEY=abcdefghijklmnopqrst
+REVERB_APP_SECRET=tsrqponmlkjihgfedcba
+REVERB_HOST="localhost"
+REVERB_PORT=8080
+REVERB_SCHEME=http
+REVERB_APP_MAX_CONNECTIONS=null
+REVERB_SCALING_ENABLED=(false)
+VITE_REVERB_APP_KEY="${REVERB_APP_KEY}"
+VITE_REVERB_HOST="${REVERB_HOST}"
+"#;
+    let settings = Case::new().file(".env", env).load(Roles::BROADCAST).settings.unwrap();
+    assert_eq!(settings.warnings, [""; 0]);
+    assert_eq!(settings.apps[0].0.id, "123456");
+    assert_eq!(settings.process.public_port.map(|port| port.get::<u16>()), Some(8080));
+    assert_eq!(settings.process.public_host.as_deref(), Some("localhost"));
+    assert!(settings.process.redis_password.is_none());
+}
+
+#[test]
+fn the_service_variables_of_kubernetes_change_nothing() {
+    let case = Case::new().file(".env", APP);
+    let case = case.var("REVERB_PORT", "tcp://10.0.0.1:8080").var("REVERB_SERVER_PORT", "tcp://10.0.0.1:8080");
+    let case = case.var("GEMA_SERVICE_HOST", "10.0.0.1").var("GEMA_PORT_8080_TCP_ADDR", "10.0.0.1");
+    let settings = case.load(Roles::SERVE).settings.unwrap();
+    assert_eq!(settings.process.server_port.get::<u16>(), 8080);
+    assert!(settings.process.public_port.is_none());
+    assert_eq!(settings.warnings, [""; 0]);
+}
+
+#[test]
+fn without_an_app_only_migrate_works() {
+    for role in [Roles::BROADCAST, Roles::ATTENDANCE, Roles::WORKER, Roles::SERVE] {
+        let problems = Case::new().problems(role);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("gema init"), "{problems:?}");
+    }
+    assert_eq!(Case::new().problems(Roles::MIGRATE), [""; 0]);
+}
+
+#[test]
+fn half_an_app_is_an_error_that_names_the_other_half() {
+    let problems = Case::new().file(".env", "REVERB_APP_ID=1\nREVERB_APP_KEY=k").problems(Roles::SERVE);
+    assert_eq!(problems, ["REVERB_APP_SECRET must be set, too, for the app to work"]);
+    let problems = Case::new().file("gema.toml", "[[apps]]\nid = 1").problems(Roles::SERVE);
+    assert_eq!(problems, ["apps[0].key and apps[0].secret must be set, too, for the app to work"]);
+}
+
+#[test]
+fn apps_of_the_file_join_the_one_of_the_environment_and_share_its_limits() {
+    let toml = "[app]\nmax_connections = 5\n[[apps]]\nid = 2\nkey = \"k2\"\nsecret = \"s2\"\n\
+        [[apps]]\nid = 3\nkey = \"k3\"\nsecret = \"s3\"\nmax_connections = 7\nallowed_origins = [\"a.test\"]\n";
+    let settings = Case::new().file(".env", APP).file("gema.toml", toml).load(Roles::SERVE).settings.unwrap();
+    let ids: Vec<_> = settings.apps.iter().map(|(app, _)| app.id.as_str()).collect();
+    let limits: Vec<_> = settings.apps.iter().map(|(_, app)| app.max_connections.unwrap().get::<usize>()).collect();
+    assert_eq!((ids, limits), (vec!["1", "2", "3"], vec![5, 5, 7]));
+    assert_eq!(settings.apps[2].1.allowed_origins.0, ["a.test"]);
+}
+
+#[test]
+fn two_apps_may_not_share_an_id_or_a_key() {
+    let toml = "[[apps]]\nid = 1\nkey = \"k\"\nsecret = \"other\"\n";
+    let problems = Case::new().file(".env", APP).file("gema.toml", toml).problems(Roles::SERVE);
+    let expected = ["two apps have the id \"1\": give each app its own", "two apps have the key \"k\": give each app its own"];
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn a_secret_is_in_nothing_that_is_printed() {
+    let case = || Case::new().file(".env", format!("{APP}REDIS_PASSWORD=hush2\nREDIS_URL=redis://:hush3@h"));
+    let outcome = case().load(Roles::SERVE);
+    let shown = format!("{} {outcome:?}", print(&outcome.rows));
+    // Rows carry the text itself; only what is printed from them must not.
+    let printed = print(&outcome.rows);
+    assert!(printed.contains("app.secret") && printed.contains("***"), "{printed}");
+    assert!(!printed.contains("hush"), "{printed}");
+    assert!(!shown.is_empty());
+    let settings = outcome.settings.unwrap();
+    assert!(!format!("{settings:?}").contains("hush"), "{settings:?}");
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let mut case = Case::new();
+    case.inputs.config = Some("missing.toml".into());
+    case.inputs.env_file = Some("missing.env".into());
+    let problems = case.problems(Roles::MIGRATE);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("missing.toml cannot be read: "), "{problems:?}");
+    assert!(problems[1].starts_with("missing.env cannot be read: "), "{problems:?}");
+}
+
+#[test]
+fn the_reference_has_every_setting_once() {
+    let page = reference();
+    for (setting, key) in all_settings() {
+        let row = format!("| `{key}` | `{}` |", setting.env);
+        assert_eq!(page.matches(&row).count(), 1, "{row}");
+    }
+    assert!(NEEDLESS.iter().all(|needless| page.contains(needless.env)));
+}
+
+#[test]
+fn names_are_declared_once() {
+    let count = |names: Vec<String>| names.into_iter().fold(BTreeMap::new(), |mut seen, name| {
+        *seen.entry(name).or_insert(0) += 1;
+        seen
+    });
+    let twice = |names| count(names).into_iter().filter(|(_, times)| *times > 1).collect::<Vec<_>>();
+    assert_eq!(twice(variables().map(str::to_owned).collect()), []);
+    assert_eq!(twice(process_keys().collect()), []);
+}
+
+#[test]
+fn needless_variables_are_told_only_where_it_matters() {
+    let case = Case::new().file(".env", format!("{APP}REDIS_TIMEOUT=5\nREVERB_SERVER=reverb"));
+    let settings = case.load(Roles::BROADCAST).settings.unwrap();
+    assert_eq!(settings.notices, ["REDIS_TIMEOUT (.env:4) changes nothing: Gema reconnects to Redis for ever"]);
+    assert_eq!(settings.warnings, [""; 0]);
+}

@@ -1,0 +1,141 @@
+//! From settings to what the library crates want.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use gema_attendance::FrontEnd;
+use gema_broadcast::{AppConfig, ClientEvents};
+use gema_client::Publisher;
+use gema_protocol::app::Credentials;
+use gema_protocol::limits::{Limits, Profile};
+use gema_protocol::origin::AllowedOrigins;
+
+use crate::failure::Failure;
+use crate::listen::from_here;
+use crate::settings::{App, AppProfile, ClientEventSenders, Process, Queue, Scheme, Settings};
+
+/// Reverb's default for `REVERB_MAX_REQUEST_SIZE`; only a higher value changes anything.
+const USUAL_REQUEST_SIZE: usize = 10_000;
+
+/// The broadcast server.
+pub(crate) fn broadcast(settings: &Settings) -> Result<gema_broadcast::Server, Failure> {
+    let process = &settings.process;
+    let apps = settings.apps.iter().map(|(credentials, app)| app_config(credentials, app, process)).collect();
+    let mut config = gema_broadcast::Config::new(apps);
+    config.path.clone_from(&process.server_path.0);
+    config.queue_bytes = process.queue_bytes.get();
+    config.backlog_bytes = process.backlog_bytes.get();
+    gema_broadcast::Server::new(config).map_err(|error| error.to_string().into())
+}
+
+fn app_config(credentials: &Credentials, app: &App, process: &Process) -> AppConfig {
+    let mut config = AppConfig::new(credentials.clone());
+    config.limits = limits(app, process);
+    config.allowed_origins = AllowedOrigins::new(app.allowed_origins.0.clone());
+    config.client_events = match app.accept_client_events_from {
+        ClientEventSenders::None => ClientEvents::Nobody,
+        // `all` is refused before it comes here, until connections without a subscription can be heard.
+        ClientEventSenders::Members | ClientEventSenders::All => ClientEvents::Members,
+    };
+    config.max_connections = app.max_connections.map(|count| count.get());
+    config.activity_timeout_s = app.activity_timeout.get();
+    config.ping_interval = Duration::from_secs(app.ping_interval.get());
+    config.enabled = app.enabled;
+    config
+}
+
+/// The profile's limits, changed by the app's own and by a request size above the usual one.
+pub(crate) fn limits(app: &App, process: &Process) -> Limits {
+    let mut limits = Limits::of(match app.profile {
+        AppProfile::Reverb => Profile::Reverb,
+        AppProfile::Pusher => Profile::Pusher,
+    });
+    if let Some(size) = app.max_message_size {
+        limits.client_message = size.get();
+    }
+    limits.activity_timeout_s = app.activity_timeout.get();
+    limits.ping_interval_s = app.ping_interval.get();
+    let request_size = process.max_request_size.get();
+    if request_size > USUAL_REQUEST_SIZE {
+        limits.request_body = limits.request_body.max(request_size);
+        limits.event_data = limits.event_data.max(request_size);
+    }
+    limits
+}
+
+/// Where things listen, as far as this process knows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Listeners {
+    /// The broadcast server, if it runs in this process.
+    pub(crate) broadcast: Option<SocketAddr>,
+    /// The attendance API, if it runs in this process.
+    pub(crate) attendance: Option<SocketAddr>,
+}
+
+/// What the attendance API and the worker need.
+pub(crate) fn attendance(settings: &Settings, at: Listeners) -> Result<gema_attendance::Config, Failure> {
+    let process = &settings.process;
+    let Some((credentials, _)) = settings.apps.first() else {
+        return Err("there is no app: run `gema init`".to_owned().into());
+    };
+    let publisher = Publisher::new(&publish_url(process, at)?, credentials.clone())
+        .map_err(|error| format!("events cannot be published: {error}"))?;
+    let mut config = gema_attendance::Config::new(database_url(process), credentials.clone(), publisher);
+    config.node_id = process.node_id.get();
+    config.time_zone.clone_from(&process.app_timezone);
+    config.work_start = process.work_starts_at.map(|time| format!("{:02}:{:02}", time.hour, time.minute));
+    config.grace_minutes = process.grace_minutes.get();
+    config.app_url = app_url(process, at);
+    config.public_details = process.public_details;
+    config.front_end = front_end(process, credentials.key.clone(), at);
+    config.dashboard_dir = Some(process.dashboard_dir.clone());
+    // `sync` has no worker of its own to wait for, so the node that wrote a record publishes it.
+    config.worker.in_process = at.broadcast.is_some() || process.queue_connection == Queue::Sync;
+    config.worker.drain = Duration::from_secs(process.drain_seconds.get());
+    Ok(config)
+}
+
+/// The database as sqlx names it.
+pub(crate) fn database_url(process: &Process) -> String {
+    format!("sqlite:{}", process.db_database.display())
+}
+
+fn front_end(process: &Process, key: String, at: Listeners) -> FrontEnd {
+    let port = process.public_port.map(|port| port.get());
+    let scheme = process.public_scheme.unwrap_or(usual_scheme(at));
+    FrontEnd {
+        key,
+        // Empty: the name by which the browser reached the page.
+        host: process.public_host.clone().unwrap_or_default(),
+        port: port.unwrap_or_else(|| at.broadcast.map_or(443, |address| address.port())),
+        scheme: scheme.as_str().to_owned(),
+    }
+}
+
+/// A listener of ours speaks plain HTTP; elsewhere Laravel's default holds.
+fn usual_scheme(at: Listeners) -> Scheme {
+    if at.broadcast.is_some() { Scheme::Http } else { Scheme::Https }
+}
+
+fn app_url(process: &Process, at: Listeners) -> String {
+    let port = at.attendance.map_or(process.app_port.get(), |address| address.port());
+    process.app_url.as_ref().map_or_else(|| format!("http://localhost:{port}"), |url| url.0.clone())
+}
+
+/// Where events go: as set, else our own listener, else where browsers find the server.
+fn publish_url(process: &Process, at: Listeners) -> Result<String, Failure> {
+    if let Some(url) = &process.publish_url {
+        return Ok(url.0.clone());
+    }
+    if let Some(address) = at.broadcast {
+        return Ok(format!("http://{}{}", from_here(address), process.server_path.0));
+    }
+    let Some(host) = &process.public_host else {
+        let sentence = "where to publish events is not known: set REVERB_HOST, REVERB_PORT and REVERB_SCHEME to where \
+            the broadcast server is, or REVERB_PUBLISH_URL if back ends reach it elsewhere than browsers";
+        return Err(sentence.to_owned().into());
+    };
+    let scheme = process.public_scheme.unwrap_or(Scheme::Https).as_str();
+    let port: u16 = process.public_port.map_or(443, |port| port.get());
+    Ok(format!("{scheme}://{host}:{port}"))
+}
