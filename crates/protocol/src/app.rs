@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
+
 /// An app's secret. It signs and verifies; it is never shown: `Debug` hides it and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
@@ -19,6 +21,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,5 +58,6 @@ mod tests {
         assert!(!shown.contains("hush"), "{shown}");
         assert!(shown.contains("Secret(***)"));
         assert_eq!(app.secret.expose(), "hush-hush");
+        assert!(app.secret == app.clone().secret && app.secret != Secret::new("hush-husH".into()));
     }
 }

@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn closing_says_what_the_close_frame_says() {
-        for close in CloseCode::ALL {
+        for &close in CloseCode::ALL {
             let error = ErrorEvent::closing(close);
             assert_eq!((error.code.code(), error.message.as_ref()), (close.code(), close.reason()));
         }

@@ -277,7 +277,7 @@ mod tests {
     fn control_frames_hold_at_most_125_bytes() {
         assert_eq!(decode(&control_ping(b"hi")), (9, b"hi".as_slice()));
         assert_eq!(decode(&control_pong(&[7; 300])), (10, [7; 125].as_slice()));
-        for code in CloseCode::ALL {
+        for &code in CloseCode::ALL {
             let frame = close(code);
             let (opcode, payload) = decode(&frame);
             assert_eq!((opcode, &payload[..2]), (8, code.code().to_be_bytes().as_slice()));
@@ -309,6 +309,14 @@ mod tests {
             prop_assert_eq!(&value["event"], &name);
             prop_assert_eq!(&value["channel"], &channel);
             prop_assert_eq!(&value["data"], &data);
+        }
+
+        #[test]
+        fn any_payload_decodes_back(payload in proptest::collection::vec(any::<u8>(), 0..200), times in 1_usize..500) {
+            let payload = payload.repeat(times);
+            let (whole, short) = (text(&payload), control_pong(&payload));
+            prop_assert_eq!(decode(&whole), (1, payload.as_slice()));
+            prop_assert_eq!(decode(&short), (10, &payload[..payload.len().min(125)]));
         }
     }
 }

@@ -41,6 +41,16 @@ pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+/// What serde dislikes, in a text that may be shown: it quotes the input, which may be huge.
+pub(crate) fn complaint(error: &serde_json::Error) -> String {
+    const LONGEST: usize = 300;
+    let text = error.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… at line {} column {}", &text[..end], error.line(), error.column()),
+        None => text,
+    }
+}
+
 /// How deep arrays and objects nest in `json`, which must be valid JSON.
 ///
 /// serde limits the depth of what it builds, but a `RawValue` is only skipped over: its depth is the sender's choice,
@@ -79,6 +89,15 @@ mod tests {
         ] {
             assert_eq!(depth(json), expected, "{json}");
         }
+    }
+
+    #[test]
+    fn a_complaint_about_a_huge_input_is_short() {
+        let input = format!("\"{}\"", "é".repeat(100_000));
+        let text = complaint(&serde_json::from_str::<u8>(&input).unwrap_err());
+        assert!(text.chars().count() < 400 && text.ends_with("at line 1 column 200002"), "{text}");
+        let text = complaint(&serde_json::from_str::<u8>("null").unwrap_err());
+        assert_eq!(text, "invalid type: null, expected u8 at line 1 column 4");
     }
 
     #[test]

@@ -130,7 +130,7 @@ enum Id {
 }
 
 pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, UserError> {
-    serde_json::from_str(text).map_err(|error| UserError::Malformed(error.to_string()))
+    serde_json::from_str(text).map_err(|error| UserError::Malformed(json::complaint(&error)))
 }
 
 pub(crate) fn check_id(id: &str, limits: &Limits) -> Result<(), UserError> {

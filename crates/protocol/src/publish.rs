@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::channel::{ChannelName, ChannelNameError};
-use crate::json::{Object, Text};
+use crate::json::{Object, Text, complaint};
 use crate::limits::Limits;
 use crate::socket_id::SocketId;
 
@@ -149,7 +149,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8], limits: &Limits) -> Result<T, Pu
         let (actual, allowed) = (body.len(), limits.request_body);
         return Err(PublishError::TooLarge { what: "request body", actual, allowed });
     }
-    serde_json::from_slice(body).map_err(|error| PublishError::Malformed(error.to_string()))
+    serde_json::from_slice(body).map_err(|error| PublishError::Malformed(complaint(&error)))
 }
 
 #[derive(Deserialize)]

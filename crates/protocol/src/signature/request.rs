@@ -183,7 +183,11 @@ pub fn verify_query(
     Err(RequestAuthError::Mismatch {
         method: request.method.to_owned(),
         path: request.path.to_owned(),
-        parameters: query.signed().map(|(name, _)| name).collect::<Vec<_>>().join(", "),
+        parameters: query
+            .signed()
+            .map(|(name, _)| name.escape_debug().to_string())
+            .collect::<Vec<_>>()
+            .join(", "),
     })
 }
 

@@ -72,6 +72,8 @@ fn each_refusal_says_what_differs() {
         ),
         "{text}"
     );
+    let forged = verify("POST", PATH, &(good.clone() + "&a%0Ab=1"), b"{}").unwrap_err().to_string();
+    assert!(!forged.contains('\n') && forged.contains(r"a\nb"), "no line of a log can be forged: {forged}");
     let expected = sign_request(&app(), "GET", PATH, &[], b"{}", NOW);
     let (_, expected) = expected.rsplit_once('=').unwrap();
     assert!(!text.contains("hush") && !text.contains(expected), "neither secret nor right signature");
