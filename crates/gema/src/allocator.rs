@@ -10,6 +10,9 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// jemalloc looks for a C string behind this symbol before its first allocation; `_RJEM_MALLOC_CONF` in the
 /// environment overrides it.
-#[expect(unsafe_code, reason = "the symbol's name is how jemalloc finds its configuration; nothing else has it")]
+#[expect(
+    unsafe_code,
+    reason = "the symbol's name is how jemalloc finds its configuration; nothing else has it"
+)]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static CONFIGURATION: &[u8; 44] = b"narenas:2,dirty_decay_ms:0,muzzy_decay_ms:0\0";

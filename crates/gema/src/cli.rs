@@ -80,7 +80,8 @@ fn config() -> Command {
     let print = "Print the settings in effect, each with its origin; secrets are masked";
     let for_role = |name, about| {
         let names = ROLES.map(|(name, ..)| name);
-        let role = Arg::new("role").long("role").value_name("ROLE").value_parser(names).default_value("serve");
+        let role =
+            Arg::new("role").long("role").value_name("ROLE").value_parser(names).default_value("serve");
         with_settings(Command::new(name).about(about), Roles::SERVE)
             .arg(role.help("The command whose settings are meant"))
     };
@@ -136,12 +137,14 @@ fn flags(role: Roles) -> impl Iterator<Item = (&'static Setting, &'static Flag)>
 
 /// The command, the role whose settings it reads, and its own arguments.
 fn chosen(matches: &ArgMatches) -> (Action, Roles, &ArgMatches) {
-    let role_of = |name: &str| ROLES.iter().find(|(known, ..)| *known == name).map_or(Roles::SERVE, |role| role.1);
+    let role_of =
+        |name: &str| ROLES.iter().find(|(known, ..)| *known == name).map_or(Roles::SERVE, |role| role.1);
     match matches.subcommand() {
         Some(("config", matches)) => match matches.subcommand() {
             Some((name @ ("check" | "print"), matches)) => {
                 let role = role_of(matches.get_one::<String>("role").map_or("serve", String::as_str));
-                let action = if name == "check" { Action::ConfigCheck(role) } else { Action::ConfigPrint(role) };
+                let action =
+                    if name == "check" { Action::ConfigCheck(role) } else { Action::ConfigPrint(role) };
                 (action, Roles::SERVE, matches)
             }
             _ => (Action::ConfigReference, Roles::SERVE, matches),
@@ -149,7 +152,9 @@ fn chosen(matches: &ArgMatches) -> (Action, Roles, &ArgMatches) {
         Some(("broadcast", matches)) => (Action::Broadcast, Roles::BROADCAST, matches),
         Some(("attendance", matches)) => (Action::Attendance, Roles::ATTENDANCE, matches),
         Some(("worker", matches)) => (Action::Worker, Roles::WORKER, matches),
-        Some(("migrate", matches)) => (Action::Migrate { seed: matches.get_flag("seed") }, Roles::MIGRATE, matches),
+        Some(("migrate", matches)) => {
+            (Action::Migrate { seed: matches.get_flag("seed") }, Roles::MIGRATE, matches)
+        }
         Some(("init", matches)) => (Action::Init, Roles::SERVE, matches),
         // clap lets nothing else through: a command is required, and only these exist.
         Some((_, matches)) => (Action::Serve, Roles::SERVE, matches),
@@ -187,7 +192,8 @@ mod tests {
 
     fn long_names(command: &Command, path: &[&str]) -> Vec<String> {
         let command = path.iter().fold(command, |command, name| command.find_subcommand(name).unwrap());
-        let mut names: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
+        let mut names: Vec<_> =
+            command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
         names.sort();
         names
     }

@@ -18,7 +18,9 @@ fn describe(limit: Option<u64>) -> String {
         None => "open files: no limit".to_owned(),
         Some(limit) => {
             let connections = limit.saturating_sub(RESERVE);
-            format!("open files: {limit}, enough for about {connections} connections (raise it with `ulimit -Hn`)")
+            format!(
+                "open files: {limit}, enough for about {connections} connections (raise it with `ulimit -Hn`)"
+            )
         }
     }
 }

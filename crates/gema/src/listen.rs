@@ -41,7 +41,9 @@ pub(crate) fn bind(address: &Address<'_>) -> Result<(TcpListener, SocketAddr), F
                 format!("port {port} on {host} is taken by another program: stop it or set {port_name}")
             }
             ErrorKind::AddrNotAvailable => {
-                format!("{host} is not an address of this machine: set {host_name} to one, or to 0.0.0.0 for all")
+                format!(
+                    "{host} is not an address of this machine: set {host_name} to one, or to 0.0.0.0 for all"
+                )
             }
             ErrorKind::PermissionDenied => format!(
                 "port {port} needs a privilege that this process does not have: set {port_name} to 1024 or more, or \

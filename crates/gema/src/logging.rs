@@ -1,5 +1,7 @@
 //! Log lines on standard error, and the few lines of a start on standard output.
 
+use std::io::Write as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
@@ -9,7 +11,10 @@ use crate::settings::{LogFormat, Process};
 pub(crate) fn start(settings: &Process) -> Result<(), Failure> {
     let filter = EnvFilter::builder().parse(&settings.log);
     let filter = filter.map_err(|error| {
-        format!("GEMA_LOG is {:?}, which is not a filter such as info,gema_broadcast=debug: {error}", settings.log)
+        format!(
+            "GEMA_LOG is {:?}, which is not a filter such as info,gema_broadcast=debug: {error}",
+            settings.log
+        )
     })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
@@ -22,7 +27,12 @@ pub(crate) fn start(settings: &Process) -> Result<(), Failure> {
 /// Tells the user what is going on: a plain line for people, a log line where machines read them.
 pub(crate) fn say(settings: &Process, sentence: &str) {
     match settings.log_format {
-        LogFormat::Text => println!("{sentence}"),
+        LogFormat::Text => print(sentence),
         LogFormat::Json => tracing::info!("{sentence}"),
     }
+}
+
+/// Prints a line. A reader that has gone away is no reason to stop a server, as `println!` would.
+pub(crate) fn print(sentence: &str) {
+    let _ = writeln!(std::io::stdout(), "{sentence}");
 }

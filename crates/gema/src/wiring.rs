@@ -88,16 +88,19 @@ pub(crate) fn attendance(settings: &Settings, at: Listeners) -> Result<gema_atte
     config.app_url = app_url(process, at);
     config.public_details = process.public_details;
     config.front_end = front_end(process, credentials.key.clone(), at);
+    config.session_minutes = process.session_minutes.get();
     config.dashboard_dir = Some(process.dashboard_dir.clone());
     // `sync` has no worker of its own to wait for, so the node that wrote a record publishes it.
     config.worker.in_process = at.broadcast.is_some() || process.queue_connection == Queue::Sync;
-    config.worker.drain = Duration::from_secs(process.drain_seconds.get());
+    // Requests, then events, then (in `gema serve`) connections: each has its share of the whole.
+    config.worker.drain = Duration::from_secs(process.drain_seconds.get()) / 3;
     Ok(config)
 }
 
-/// The database as sqlx names it.
+/// The database as sqlx names it; what has a meaning in a URL is escaped.
 pub(crate) fn database_url(process: &Process) -> String {
-    format!("sqlite:{}", process.db_database.display())
+    let path = process.db_database.display().to_string();
+    format!("sqlite:{}", path.replace('%', "%25").replace('?', "%3F"))
 }
 
 fn front_end(process: &Process, key: String, at: Listeners) -> FrontEnd {

@@ -25,6 +25,9 @@ async fn serve(settings: &Settings) -> Ended {
     let (listener, address) = bind(&settings.process)?;
     let config = wiring::attendance(settings, Listeners { broadcast: None, attendance: Some(address) })?;
     introduce(settings, address);
+    if !config.worker.in_process {
+        say(&settings.process, "events wait for `gema worker`, which publishes them");
+    }
     let limit = Duration::from_secs(settings.process.drain_seconds.get());
     let run = gema_attendance::run(config, listener, shutdown.requested());
     end(&settings.process, shutdown.within(limit, run).await)
@@ -44,7 +47,10 @@ pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failu
 pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
     let process = &settings.process;
     let node: u32 = process.node_id.get();
-    say(process, &format!("attendance API on http://{address}, node {node}, {}", process.db_database.display()));
+    say(
+        process,
+        &format!("attendance API on http://{address}, node {node}, {}", process.db_database.display()),
+    );
 }
 
 /// Says how it ended; `None` stands for a drain that took too long.

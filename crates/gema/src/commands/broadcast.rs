@@ -43,7 +43,8 @@ pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failu
 /// Says where the server listens and what it allows.
 pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
     let process = &settings.process;
-    let public = process.public_host.as_ref().map(|host| format!(", to be reached as {host}")).unwrap_or_default();
+    let public =
+        process.public_host.as_ref().map(|host| format!(", to be reached as {host}")).unwrap_or_default();
     say(process, &format!("broadcast server on http://{address}{}{public}", process.server_path.0));
     for (credentials, app) in &settings.apps {
         let limits = wiring::limits(app, process);
@@ -53,7 +54,10 @@ pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
         );
         say(process, &sentence);
         if app.allowed_origins.0.iter().any(|pattern| pattern == "*") {
-            tracing::info!(app = credentials.id, "pages of any origin may connect; REVERB_APP_ALLOWED_ORIGINS limits them");
+            tracing::info!(
+                app = credentials.id,
+                "pages of any origin may connect; REVERB_APP_ALLOWED_ORIGINS limits them"
+            );
         }
     }
 }

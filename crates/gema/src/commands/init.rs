@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::failure::{Ended, Failure};
+use crate::logging::print;
 
 /// Length of the generated key; the same as Laravel's `reverb:install`.
 const KEY_LENGTH: usize = 20;
@@ -30,7 +31,7 @@ pub(crate) fn run() -> Ended {
         let _ = std::fs::remove_file(path);
         return Err(format!(".env cannot be written: {error}").into());
     }
-    println!("wrote .env with a fresh app id, key and secret; keep it out of version control");
+    print("wrote .env with a fresh app id, key and secret; keep it out of version control");
     Ok(())
 }
 

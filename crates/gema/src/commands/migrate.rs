@@ -1,6 +1,9 @@
 //! `gema migrate [--seed]`: brings the database up to date; with `--seed` it also makes the demo account.
 
+use gema_attendance::{DEMO_EMAIL, DEMO_PASSWORD};
+
 use crate::failure::Ended;
+use crate::logging::print;
 use crate::settings::{Inputs, Roles, Settings};
 use crate::{start, wiring};
 
@@ -12,14 +15,19 @@ pub(crate) fn run(inputs: Inputs, seed: bool) -> Ended {
 
 async fn migrate(settings: &Settings, seed: bool) -> Ended {
     let process = &settings.process;
-    gema_attendance::migrate(&wiring::database_url(process), seed).await.map_err(|error| error.to_string())?;
-    println!("the database {} is up to date", process.db_database.display());
+    let url = wiring::database_url(process);
+    let done = gema_attendance::migrate(&url, seed).await.map_err(|error| error.to_string())?;
+    let file = process.db_database.display();
+    print(&match done.applied {
+        0 => format!("the database {file} was up to date"),
+        applied => format!("the database {file} is up to date; migrations applied: {applied}"),
+    });
     if seed {
-        println!(
-            "demo account: {} with the password `{}`; change it before others can reach this machine",
-            gema_attendance::DEMO_EMAIL,
-            gema_attendance::DEMO_PASSWORD
-        );
+        let state = if done.seeded { "made" } else { "there already, unless changed" };
+        print(&format!(
+            "demo account ({state}): {DEMO_EMAIL} with the password `{DEMO_PASSWORD}`; change it before others can \
+             reach this machine"
+        ));
     }
     Ok(())
 }

@@ -56,5 +56,11 @@ async fn serve(settings: &Settings) -> Ended {
 fn page(settings: &Settings, at: SocketAddr) -> String {
     let url = settings.process.app_url.as_ref().map(|url| url.0.clone());
     let here = from_here(at);
-    url.unwrap_or_else(|| if here.ip().is_loopback() { format!("http://localhost:{}", at.port()) } else { format!("http://{here}") })
+    url.unwrap_or_else(|| {
+        if here.ip().is_loopback() {
+            format!("http://localhost:{}", at.port())
+        } else {
+            format!("http://{here}")
+        }
+    })
 }

@@ -123,13 +123,19 @@ pub(crate) fn read<T: Value>(text: &str) -> Option<T> {
 
 /// Declares a struct of settings:
 /// `/// What it does.` then `field: Type = "default", Setting::named("ENV", "key");`
+/// A field that nothing reads is a compiler warning: no setting can be ignored by oversight.
 macro_rules! settings {
     ($(#[doc = $struct_doc:literal])+ $name:ident {
-        $($(#[doc = $doc:literal])+ $field:ident: $type:ty = $default:literal, $spec:expr;)+
+        $(
+            $(#[doc = $doc:literal])+ $(#[expect($($unread:tt)*)])?
+            $field:ident: $type:ty = $default:literal, $spec:expr;
+        )+
     }) => {
         $(#[doc = $struct_doc])+
         #[derive(Debug)]
-        pub(crate) struct $name { $($(#[doc = $doc])+ pub(crate) $field: $type),+ }
+        pub(crate) struct $name {
+            $($(#[doc = $doc])+ $(#[expect($($unread)*)])? pub(crate) $field: $type),+
+        }
 
         impl $name {
             /// The declarations, in the order of the reference page.

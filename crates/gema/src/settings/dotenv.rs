@@ -35,7 +35,8 @@ pub(crate) fn parse(
     while scanner.skip_to_entry() {
         let line = scanner.line;
         let name = scanner.name()?;
-        let lookup = |name: &str| environment(name).or_else(|| entries.get(name).map(|entry| entry.value.clone()));
+        let lookup =
+            |name: &str| environment(name).or_else(|| entries.get(name).map(|entry| entry.value.clone()));
         let value = if scanner.eat('=') { scanner.value(&lookup)? } else { String::new() };
         scanner.end_of_line()?;
         entries.insert(name, Entry { value, line });

@@ -92,7 +92,8 @@ impl Reader<'_> {
         };
         let Some(tables): Option<Vec<_>> = tables else {
             let line = self.line(key.span().start);
-            self.problems.push(format!("{}:{line}: apps must be written as [[apps]], once for each app", self.name));
+            self.problems
+                .push(format!("{}:{line}: apps must be written as [[apps]], once for each app", self.name));
             return Vec::new();
         };
         let read = |table: &DeTable<'_>| {

@@ -21,7 +21,7 @@ pub(crate) use declare::{Flag, Roles, Setting};
 pub(crate) use registry::{App, Process};
 pub(crate) use report::{print, reference};
 pub(crate) use sources::{Given, Inputs, Origin};
-pub(crate) use value::{AppProfile, ClientEventSenders, Database, LogFormat, Queue, Scheme};
+pub(crate) use value::{AppProfile, ClientEventSenders, LogFormat, Queue, Scheme};
 
 use sources::Sources;
 
@@ -104,9 +104,11 @@ impl Loader {
             apps.extend(self.app("app", shared.clone()));
         }
         for index in 0..self.sources.file.apps.len() {
-            let own = |setting: &Setting| self.sources.in_file(self.sources.file.apps[index].get(setting.key));
+            let own =
+                |setting: &Setting| self.sources.in_file(self.sources.file.apps[index].get(setting.key));
             let identity = identity.iter().map(|(setting, _)| (*setting, own(setting)));
-            let limits = limits.iter().map(|(setting, base)| (*setting, own(setting).or_else(|| base.clone())));
+            let limits =
+                limits.iter().map(|(setting, base)| (*setting, own(setting).or_else(|| base.clone())));
             let values = identity.chain(limits).collect();
             apps.extend(self.app(&format!("apps[{index}]"), values));
         }
@@ -117,7 +119,11 @@ impl Loader {
         apps
     }
 
-    fn app(&mut self, path: &str, values: Vec<(&'static Setting, Option<Given>)>) -> Option<(Credentials, App)> {
+    fn app(
+        &mut self,
+        path: &str,
+        values: Vec<(&'static Setting, Option<Given>)>,
+    ) -> Option<(Credentials, App)> {
         let wants_pusher = |(setting, given): &(&Setting, Option<Given>)| {
             let text = given.as_ref().map(|given| given.text.to_ascii_lowercase());
             setting.field == "profile" && text.as_deref() == Some("pusher")
@@ -181,7 +187,9 @@ impl Row {
         let name = match origin {
             Origin::Flag(_) => origin.to_string(),
             Origin::File(..) => format!("{} ({origin})", self.key),
-            Origin::Default | Origin::Variable | Origin::DotEnv(..) => format!("{} ({origin})", self.setting.env),
+            Origin::Default | Origin::Variable | Origin::DotEnv(..) => {
+                format!("{} ({origin})", self.setting.env)
+            }
         };
         let shown = if self.setting.secret { "is not valid".to_owned() } else { format!("is {text:?}") };
         format!("{name} {shown}; it must be {}", (self.setting.expected)())

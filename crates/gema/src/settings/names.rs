@@ -35,9 +35,8 @@ pub(crate) fn standing(name: &str, value: &str) -> Standing {
 /// would otherwise set REDIS_PORT or REVERB_PORT to something like `tcp://10.0.0.1:6379`.
 pub(crate) fn is_from_kubernetes(name: &str, value: &str) -> bool {
     let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
-    let is_service = name.ends_with("_SERVICE_HOST")
-        || name.ends_with("_SERVICE_PORT")
-        || name.contains("_SERVICE_PORT_");
+    let is_service =
+        name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_");
     is_service || (name.ends_with("_PORT") && is_address) || is_exposed_port(name)
 }
 
@@ -45,7 +44,8 @@ pub(crate) fn is_from_kubernetes(name: &str, value: &str) -> bool {
 fn is_exposed_port(name: &str) -> bool {
     name.match_indices("_PORT_").any(|(at, found)| {
         let mut parts = name[at + found.len()..].split('_');
-        let number = parts.next().is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()));
+        let number =
+            parts.next().is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()));
         let protocol = matches!(parts.next(), Some("TCP" | "UDP" | "SCTP"));
         let detail = matches!(parts.next(), None | Some("PROTO" | "PORT" | "ADDR"));
         number && protocol && detail && parts.next().is_none()

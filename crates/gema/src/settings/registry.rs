@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use super::declare::{Flag, Roles, Setting, read, settings};
 use super::value::{
-    AppProfile, Bytes, ClientEventSenders, Count, Database, List, LogFormat, Port, Prefix, Queue, Scheme, Seconds,
-    SecretText, TimeOfDay, Value, WebUrl, Whole,
+    AppProfile, Bytes, ClientEventSenders, Count, Database, List, LogFormat, Port, Prefix, Queue, Scheme,
+    Seconds, SecretText, TimeOfDay, Value, WebUrl, Whole,
 };
 
 /// The roles that hold WebSocket connections.
@@ -68,22 +68,30 @@ settings! {
         scaling_enabled: bool = "false",
             Setting::named("REVERB_SCALING_ENABLED", "scaling.enabled").used_by(SOCKETS);
         /// Namespace that servers which share channels have in common.
+        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         scaling_channel: String = "reverb",
             Setting::named("REVERB_SCALING_CHANNEL", "scaling.channel").used_by(SOCKETS);
         /// Address of Redis as a URL; wins over the parts. Redis is not used yet.
+        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_url: Option<SecretText> = "",
             Setting::named("REDIS_URL", "redis.url").secret();
         /// Host of Redis.
+        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_host: String = "127.0.0.1", Setting::named("REDIS_HOST", "redis.host");
         /// Port of Redis.
+        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_port: Port = "6379", Setting::named("REDIS_PORT", "redis.port");
         /// User at Redis.
+        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_username: Option<String> = "", Setting::named("REDIS_USERNAME", "redis.username");
         /// Password at Redis.
+        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_password: Option<SecretText> = "", Setting::named("REDIS_PASSWORD", "redis.password").secret();
         /// Number of the database in Redis.
+        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_db: Whole<0, 65_535> = "0", Setting::named("REDIS_DB", "redis.db");
         /// Prefix of the queue's key in Redis.
+        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_prefix: Option<String> = "", Setting::named("REDIS_PREFIX", "redis.prefix");
 
         /// Address that the attendance API listens on.
@@ -112,6 +120,9 @@ settings! {
         /// Minutes after the start of work that still count as `present`.
         grace_minutes: Whole<0, 1_440> = "0",
             Setting::named("ATTENDANCE_GRACE_MINUTES", "attendance.grace_minutes").used_by(API);
+        /// Minutes after which an unused browser session ends.
+        session_minutes: Whole<1, 525_600> = "120",
+            Setting::named("SESSION_LIFETIME", "attendance.session_minutes").used_by(API);
         /// Folder of the built pages.
         dashboard_dir: PathBuf = "examples/dashboard/dist",
             Setting::named("ATTENDANCE_DASHBOARD_DIR", "attendance.dashboard_dir").used_by(API);
@@ -179,12 +190,15 @@ settings! {
         rate_limiting_enabled: bool = "false",
             Setting::named("REVERB_APP_RATE_LIMITING_ENABLED", "rate_limiting.enabled").used_by(SOCKETS);
         /// Messages that a client may send within the window.
+        #[expect(dead_code, reason = "known, for a later version limits messages")]
         rate_limit_max_attempts: Count = "60",
             Setting::named("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "rate_limiting.max_attempts").used_by(SOCKETS);
         /// Length of the window in seconds.
+        #[expect(dead_code, reason = "known, for a later version limits messages")]
         rate_limit_decay_seconds: Seconds = "60",
             Setting::named("REVERB_APP_RATE_LIMIT_DECAY_SECONDS", "rate_limiting.decay_seconds").used_by(SOCKETS);
         /// Whether a client above the limit is disconnected.
+        #[expect(dead_code, reason = "known, for a later version limits messages")]
         rate_limit_terminate: bool = "false",
             Setting::named("REVERB_APP_RATE_LIMIT_TERMINATE", "rate_limiting.terminate_on_limit").used_by(SOCKETS);
     }

@@ -9,10 +9,12 @@ use super::registry::{App, NEEDLESS, Process};
 
 /// One line per setting: its key, value and origin. Secrets are masked.
 pub(crate) fn print(rows: &[Row]) -> String {
-    let shown: Vec<_> = rows.iter().map(|row| (row.key.as_str(), shown(row), row.given.origin.to_string())).collect();
+    let shown: Vec<_> =
+        rows.iter().map(|row| (row.key.as_str(), shown(row), row.given.origin.to_string())).collect();
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
     let keys = widest(&mut shown.iter().map(|(key, ..)| key.chars().count()));
-    let values = widest(&mut shown.iter().map(|(_, value, _)| value.chars().count()).filter(|width| *width <= 40));
+    let values =
+        widest(&mut shown.iter().map(|(_, value, _)| value.chars().count()).filter(|width| *width <= 40));
     shown.iter().fold(String::new(), |mut page, (key, value, origin)| {
         let _ = writeln!(page, "{key:keys$} = {value:values$}  # {origin}");
         page
@@ -70,7 +72,8 @@ fn describe(page: &mut String, setting: &Setting, key: &str) {
     );
 }
 
-const TABLE_HEAD: &str = "| Key in `gema.toml` | Variable | Flag | Default | What it does |\n|---|---|---|---|---|";
+const TABLE_HEAD: &str =
+    "| Key in `gema.toml` | Variable | Flag | Default | What it does |\n|---|---|---|---|---|";
 
 const HEAD: &str = "# Settings
 

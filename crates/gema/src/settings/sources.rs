@@ -116,16 +116,20 @@ impl Sources {
         let environment = environment.map(|text| Given { text, origin: Origin::Variable });
         environment.or_else(|| {
             let entry = self.dotenv.get(name)?;
-            Some(Given { text: meant(&entry.value)?, origin: Origin::DotEnv(self.dotenv_name.clone(), entry.line) })
+            Some(Given {
+                text: meant(&entry.value)?,
+                origin: Origin::DotEnv(self.dotenv_name.clone(), entry.line),
+            })
         })
     }
 
     /// The variables that are not settings though they look like it: (errors, warnings).
     pub(crate) fn unknown_variables(&self) -> (Vec<String>, Vec<String>) {
         let from_environment = self.environment.iter().map(|(name, value)| (name, value, Origin::Variable));
-        let from_dotenv = self.dotenv.iter().map(|(name, entry)| {
-            (name, &entry.value, Origin::DotEnv(self.dotenv_name.clone(), entry.line))
-        });
+        let from_dotenv = self
+            .dotenv
+            .iter()
+            .map(|(name, entry)| (name, &entry.value, Origin::DotEnv(self.dotenv_name.clone(), entry.line)));
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         for (name, value, origin) in from_environment.chain(from_dotenv) {
             let sentence = || {

@@ -69,7 +69,10 @@ fn a_misspelt_variable_of_ours_stops_and_names_the_right_one() {
         let wrong = misspelt(name);
         let expected = |origin| vec![format!("{wrong} ({origin}) is not a setting; did you mean {name}?")];
         assert_eq!(Case::new().var(&wrong, "1").problems(Roles::MIGRATE), expected("environment"));
-        assert_eq!(Case::new().file(".env", format!("\n{wrong}=1")).problems(Roles::MIGRATE), expected(".env:2"));
+        assert_eq!(
+            Case::new().file(".env", format!("\n{wrong}=1")).problems(Roles::MIGRATE),
+            expected(".env:2")
+        );
     }
 }
 
@@ -88,7 +91,8 @@ fn a_misspelt_key_stops_and_names_the_right_one() {
     for (key, section) in right {
         let wrong = misspelt(&key);
         let line = if section.is_empty() { 1 } else { 2 };
-        let problems = Case::new().file("gema.toml", format!("{section}{wrong} = 1\n")).problems(Roles::MIGRATE);
+        let problems =
+            Case::new().file("gema.toml", format!("{section}{wrong} = 1\n")).problems(Roles::MIGRATE);
         assert_eq!(problems, [format!("gema.toml:{line}: {wrong} is not a setting; did you mean {key}?")]);
     }
 }
@@ -140,8 +144,16 @@ fn every_default_is_valid_in_both_profiles() {
 #[test]
 fn a_bad_value_stops_the_roles_that_read_it_and_names_its_source() {
     let table = [
-        ("REVERB_SERVER_PORT", "http", "REVERB_SERVER_PORT (.env:4) is \"http\"; it must be a whole number from 0 to 65535"),
-        ("REVERB_MAX_REQUEST_SIZE", "9999", "REVERB_MAX_REQUEST_SIZE (.env:4) is \"9999\"; it must be a whole number from 10000 to 1073741824"),
+        (
+            "REVERB_SERVER_PORT",
+            "http",
+            "REVERB_SERVER_PORT (.env:4) is \"http\"; it must be a whole number from 0 to 65535",
+        ),
+        (
+            "REVERB_MAX_REQUEST_SIZE",
+            "9999",
+            "REVERB_MAX_REQUEST_SIZE (.env:4) is \"9999\"; it must be a whole number from 10000 to 1073741824",
+        ),
         ("REVERB_APP_ENABLED", "ja", "REVERB_APP_ENABLED (.env:4) is \"ja\"; it must be true or false"),
     ];
     for (name, value, sentence) in table {
@@ -214,7 +226,8 @@ VITE_REVERB_HOST="${REVERB_HOST}"
 #[test]
 fn the_service_variables_of_kubernetes_change_nothing() {
     let case = Case::new().file(".env", APP);
-    let case = case.var("REVERB_PORT", "tcp://10.0.0.1:8080").var("REVERB_SERVER_PORT", "tcp://10.0.0.1:8080");
+    let case =
+        case.var("REVERB_PORT", "tcp://10.0.0.1:8080").var("REVERB_SERVER_PORT", "tcp://10.0.0.1:8080");
     let case = case.var("GEMA_SERVICE_HOST", "10.0.0.1").var("GEMA_PORT_8080_TCP_ADDR", "10.0.0.1");
     let settings = case.load(Roles::SERVE).settings.unwrap();
     assert_eq!(settings.process.server_port.get::<u16>(), 8080);
@@ -246,7 +259,8 @@ fn apps_of_the_file_join_the_one_of_the_environment_and_share_its_limits() {
         [[apps]]\nid = 3\nkey = \"k3\"\nsecret = \"s3\"\nmax_connections = 7\nallowed_origins = [\"a.test\"]\n";
     let settings = Case::new().file(".env", APP).file("gema.toml", toml).load(Roles::SERVE).settings.unwrap();
     let ids: Vec<_> = settings.apps.iter().map(|(app, _)| app.id.as_str()).collect();
-    let limits: Vec<_> = settings.apps.iter().map(|(_, app)| app.max_connections.unwrap().get::<usize>()).collect();
+    let limits: Vec<_> =
+        settings.apps.iter().map(|(_, app)| app.max_connections.unwrap().get::<usize>()).collect();
     assert_eq!((ids, limits), (vec!["1", "2", "3"], vec![5, 5, 7]));
     assert_eq!(settings.apps[2].1.allowed_origins.0, ["a.test"]);
 }
@@ -255,7 +269,10 @@ fn apps_of_the_file_join_the_one_of_the_environment_and_share_its_limits() {
 fn two_apps_may_not_share_an_id_or_a_key() {
     let toml = "[[apps]]\nid = 1\nkey = \"k\"\nsecret = \"other\"\n";
     let problems = Case::new().file(".env", APP).file("gema.toml", toml).problems(Roles::SERVE);
-    let expected = ["two apps have the id \"1\": give each app its own", "two apps have the key \"k\": give each app its own"];
+    let expected = [
+        "two apps have the id \"1\": give each app its own",
+        "two apps have the key \"k\": give each app its own",
+    ];
     assert_eq!(problems, expected);
 }
 
@@ -296,10 +313,12 @@ fn the_reference_has_every_setting_once() {
 
 #[test]
 fn names_are_declared_once() {
-    let count = |names: Vec<String>| names.into_iter().fold(BTreeMap::new(), |mut seen, name| {
-        *seen.entry(name).or_insert(0) += 1;
-        seen
-    });
+    let count = |names: Vec<String>| {
+        names.into_iter().fold(BTreeMap::new(), |mut seen, name| {
+            *seen.entry(name).or_insert(0) += 1;
+            seen
+        })
+    };
     let twice = |names| count(names).into_iter().filter(|(_, times)| *times > 1).collect::<Vec<_>>();
     assert_eq!(twice(variables().map(str::to_owned).collect()), []);
     assert_eq!(twice(process_keys().collect()), []);
@@ -309,6 +328,9 @@ fn names_are_declared_once() {
 fn needless_variables_are_told_only_where_it_matters() {
     let case = Case::new().file(".env", format!("{APP}REDIS_TIMEOUT=5\nREVERB_SERVER=reverb"));
     let settings = case.load(Roles::BROADCAST).settings.unwrap();
-    assert_eq!(settings.notices, ["REDIS_TIMEOUT (.env:4) changes nothing: Gema reconnects to Redis for ever"]);
+    assert_eq!(
+        settings.notices,
+        ["REDIS_TIMEOUT (.env:4) changes nothing: Gema reconnects to Redis for ever"]
+    );
     assert_eq!(settings.warnings, [""; 0]);
 }

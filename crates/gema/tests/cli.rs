@@ -1,0 +1,210 @@
+//! The binary from outside: what it writes, prints and exits with. Each test has a folder and an environment of its own.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+const APP: [(&str, &str); 3] =
+    [("REVERB_APP_ID", "123456"), ("REVERB_APP_KEY", "key"), ("REVERB_APP_SECRET", "hush")];
+
+fn gema(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gema"));
+    command.args(arguments).current_dir(folder).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn ended(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    ended(&gema(folder, arguments).output().unwrap())
+}
+
+/// A running server that is killed when the test ends.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    /// Starts `gema broadcast` on a free port and reads the address that it prints.
+    fn broadcast(folder: &Path) -> Self {
+        let mut command = gema(folder, &["broadcast", "--host", "127.0.0.1", "--port", "0"]);
+        let mut child = command.envs(APP).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let found = lines
+            .filter_map(|line| Some(line.strip_prefix("broadcast server on http://")?.to_owned()))
+            .next();
+        Self { child, address: found.expect("the address is printed") }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, as most tests want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn init_writes_fresh_credentials_that_only_the_owner_reads() {
+    let folder = folder();
+    let (status, printed, _) = run(folder.path(), &["init"]);
+    assert_eq!(status, Some(0));
+    let path = folder.path().join(".env");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(path).unwrap();
+    let value = |name: &str| {
+        let prefix = format!("{name}=");
+        text.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap().to_owned()
+    };
+    let [id, key, secret] = ["REVERB_APP_ID", "REVERB_APP_KEY", "REVERB_APP_SECRET"].map(value);
+    assert!(id.len() == 6 && id.bytes().all(|byte| byte.is_ascii_digit()), "{id}");
+    for word in [&key, &secret] {
+        let plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        assert!(word.len() >= 20 && plain, "{word}");
+    }
+    assert!(!printed.contains(&secret), "{printed}");
+    let (status, printed, _) = run(folder.path(), &["config", "check"]);
+    assert_eq!((status, printed.as_str()), (Some(0), "the settings are in order\n"));
+}
+
+#[test]
+fn init_makes_other_credentials_each_time() {
+    let made = [folder(), folder()].map(|folder| {
+        run(folder.path(), &["init"]);
+        fs::read_to_string(folder.path().join(".env")).unwrap()
+    });
+    assert_ne!(made[0], made[1]);
+}
+
+#[test]
+fn init_never_changes_a_file_that_exists() {
+    let table = [
+        ("REVERB_APP_ID=1\nREVERB_APP_KEY=k\nREVERB_APP_SECRET=s\n", "has an app"),
+        ("APP_NAME=x\n", "It has no REVERB_APP_ID"),
+    ];
+    for (text, said) in table {
+        let folder = folder();
+        fs::write(folder.path().join(".env"), text).unwrap();
+        let (status, _, errors) = run(folder.path(), &["init"]);
+        assert_eq!(status, Some(1));
+        assert!(errors.contains(said), "{errors}");
+        assert_eq!(fs::read_to_string(folder.path().join(".env")).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_server_role_without_an_app_says_how_to_make_one() {
+    for role in ["serve", "broadcast", "attendance", "worker"] {
+        let (status, _, errors) = run(folder().path(), &[role]);
+        assert_eq!(status, Some(1), "{role}");
+        assert!(errors.contains("gema init"), "{role}: {errors}");
+    }
+}
+
+#[test]
+fn a_mistake_on_the_command_line_has_status_2_and_names_the_right_flag() {
+    let (status, _, errors) = run(folder().path(), &["broadcast", "--prot", "1"]);
+    assert_eq!(status, Some(2));
+    assert!(errors.contains("--port"), "{errors}");
+    assert_eq!(run(folder().path(), &["brodcast"]).0, Some(2));
+    assert_eq!(run(folder().path(), &[]).0, Some(2));
+}
+
+#[test]
+fn a_file_that_was_asked_for_and_is_missing_has_status_1() {
+    for flag in ["--config", "--env-file"] {
+        let (status, _, errors) = run(folder().path(), &["broadcast", flag, "nowhere"]);
+        assert_eq!(status, Some(1));
+        assert!(errors.starts_with("gema: nowhere cannot be read: "), "{errors}");
+    }
+}
+
+#[test]
+fn an_unknown_variable_of_ours_stops_and_a_strange_one_does_not() {
+    let folder = folder();
+    let check = |name: &str| {
+        ended(&gema(folder.path(), &["config", "check"]).envs(APP).env(name, "1").output().unwrap())
+    };
+    let (status, _, errors) = check("GEMA_LOGG");
+    assert_eq!(status, Some(1));
+    assert_eq!(errors, "gema: GEMA_LOGG (environment) is not a setting; did you mean GEMA_LOG?\n");
+    let (status, printed, _) = check("REVERB_SERVER_PROT");
+    assert_eq!(status, Some(0));
+    assert!(printed.contains("did you mean REVERB_SERVER_PORT?"), "{printed}");
+    assert_eq!(check("ANYTHING").0, Some(0));
+}
+
+#[test]
+fn print_shows_each_winner_with_its_origin_and_no_secret() {
+    let folder = folder();
+    fs::write(folder.path().join("gema.toml"), "[server]\npath = \"/toml\"\nport = 1\n").unwrap();
+    fs::write(folder.path().join(".env"), "REVERB_SERVER_PORT=2\nNODE_ID=7\n").unwrap();
+    let mut command = gema(folder.path(), &["config", "print", "--host", "127.0.0.9"]);
+    let (status, printed, _) = ended(&command.envs(APP).env("NODE_ID", "8").output().unwrap());
+    assert_eq!(status, Some(0));
+    let row = |key: &str| {
+        let line = printed.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap();
+        line.split_whitespace().skip(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row("server.path"), "\"/toml\" # gema.toml:2");
+    assert_eq!(row("server.port"), "\"2\" # .env:1");
+    assert_eq!(row("attendance.node_id"), "\"8\" # environment");
+    assert_eq!(row("server.host"), "\"127.0.0.9\" # --host");
+    assert_eq!(row("attendance.host"), "\"127.0.0.9\" # --host");
+    assert_eq!(row("log.filter"), "\"info\" # default");
+    assert_eq!(row("app.secret"), "*** # environment");
+    assert!(!printed.contains("hush"), "{printed}");
+}
+
+#[test]
+fn the_reference_page_prints_without_any_setting() {
+    let (status, printed, _) = run(folder().path(), &["config", "reference"]);
+    assert_eq!(status, Some(0));
+    assert!(printed.starts_with("# Settings\n"), "{printed}");
+}
+
+#[test]
+fn either_signal_ends_a_server_with_status_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let folder = folder();
+        let mut server = Running::broadcast(folder.path());
+        server.signal(signal);
+        let status = server.child.wait().unwrap();
+        let mut log = String::new();
+        server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(!log.contains("hush"), "{log}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_with_its_setting() {
+    let folder = folder();
+    let server = Running::broadcast(folder.path());
+    let port = server.address.rsplit(':').next().unwrap();
+    let mut command = gema(folder.path(), &["broadcast", "--host", "127.0.0.1", "--port", port]);
+    let (status, _, errors) = ended(&command.envs(APP).output().unwrap());
+    assert_eq!(status, Some(1));
+    let sentence = format!(
+        "gema: port {port} on 127.0.0.1 is taken by another program: stop it or set REVERB_SERVER_PORT\n"
+    );
+    assert_eq!(errors, sentence);
+}
