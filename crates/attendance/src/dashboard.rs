@@ -42,11 +42,11 @@ pub(crate) async fn page(State(app): State<App>, request: Request) -> Response {
 pub(crate) async fn asset(State(app): State<App>, request: Request) -> Response {
     let Some(folder) = app.config.dashboard_dir.as_deref() else { return Error::NotFound.into_response() };
     let hashed = request.uri().path().starts_with("/assets/");
-    let mut response =
-        match ServeDir::new(folder).append_index_html_on_directories(false).try_call(request).await {
-            Ok(response) => response.into_response(),
-            Err(error) => return Error::Internal(format!("dashboard: {error}")).into_response(),
-        };
+    let served = ServeDir::new(folder).append_index_html_on_directories(false).try_call(request).await;
+    // Whatever cannot be read does not exist for a visitor: names that are too long, folders, other people's files.
+    let Ok(mut response) = served.map(IntoResponse::into_response) else {
+        return Error::NotFound.into_response();
+    };
     if !(response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED) {
         return Error::NotFound.into_response();
     }

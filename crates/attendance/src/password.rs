@@ -29,7 +29,8 @@ impl Passwords {
     /// Computes the decoy, so this takes as long as one hash.
     pub(crate) async fn new() -> Result<Self, Error> {
         let permits = Arc::new(Semaphore::new(AT_ONCE));
-        let decoy = spawn_blocking(|| compute("nobody's password")).await.map_err(interrupted)??;
+        let decoy =
+            spawn_blocking(|| compute("nobody's password")).await.map_err(|error| interrupted(&error))??;
         Ok(Self { permits, decoy: decoy.into() })
     }
 
@@ -56,7 +57,7 @@ impl Passwords {
             let _permit = permit;
             work()
         };
-        spawn_blocking(run).await.map_err(interrupted)
+        spawn_blocking(run).await.map_err(|error| interrupted(&error))
     }
 }
 
@@ -73,7 +74,7 @@ fn matches(password: &str, hash: &str) -> bool {
         .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
 }
 
-fn interrupted(error: tokio::task::JoinError) -> Error {
+fn interrupted(error: &tokio::task::JoinError) -> Error {
     Error::Internal(format!("password hashing was interrupted: {error}"))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep};
 
 use crate::config::Config;
 use crate::domain::WorkingDay;
@@ -39,10 +39,10 @@ pub async fn run(
     let (end, ended) = watch::channel(false);
     let worker =
         app.config.worker.in_process.then(|| worker(&app.config, &app.store, &app.wake)).transpose()?;
-    let worker = worker.map(|worker| tokio::spawn(worker.run(ended.clone())));
+    let worker = worker.map(|worker| tokio::spawn(worker.run(ended)));
     let sweeper = tokio::spawn(sweep_sessions(app.clone()));
 
-    let served = serve(&app, listener, shutdown, ended).await;
+    let served = serve(&app, listener, shutdown).await;
     // The worker outlives the last request, so that events of the last check-ins still go out.
     end.send_replace(true);
     if let Some(worker) = worker
@@ -100,7 +100,6 @@ async fn serve(
     app: &App,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
-    mut ended: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
     let (draining, drain) = tokio::sync::oneshot::channel();
     let listener = listener.tap_io(|socket| {
@@ -115,7 +114,7 @@ async fn serve(
     });
     let overdue = async {
         drain.await.ok();
-        timeout(app.config.worker.drain, ended.changed()).await.ok();
+        sleep(app.config.worker.drain).await;
     };
     tokio::select! {
         result = served.into_future() => Ok(result?),

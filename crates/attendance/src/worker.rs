@@ -28,7 +28,7 @@ pub(crate) struct Worker {
 }
 
 /// What became of a job in flight.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Outcome {
     Published,
     /// The row was put back; it is due again at this moment.
@@ -151,20 +151,27 @@ impl Worker {
         } else {
             job.attempts = job.attempts.saturating_add(1);
         }
-        let (event_id, attempts) = (job.event_id.as_str(), job.attempts);
-        let gave_up = attempts >= i64::from(self.config.tries);
         let pause = self.backoff(job.attempts.saturating_add(job.postponed));
-        let stored = if gave_up && !transient {
-            tracing::error!(%error, event_id, "Event failed for good; see `gema queue failed`");
-            self.store.give_up(&job, &error.to_string()).await
+        let stored = if !transient && job.attempts >= i64::from(self.config.tries) {
+            self.give_up(&job, error).await
         } else {
-            tracing::warn!(%error, event_id, attempts, retry_in_ms = pause.as_millis(), "Event not published yet");
-            self.store.put_back(&job, pause).await
+            self.put_back(&job, error, pause).await
         };
         if let Err(error) = stored {
-            tracing::error!(%error, event_id, "The outbox cannot be written; the lease will run out");
+            tracing::error!(%error, event_id = job.event_id, "The outbox cannot be written; the lease will run out");
         }
         Outcome::Failed { due: Instant::now() + pause, transient }
+    }
+
+    async fn give_up(&self, job: &Job, error: &PublishError) -> Result<(), sqlx::Error> {
+        tracing::error!(%error, event_id = job.event_id, "Event failed for good; see `gema queue failed`");
+        self.store.give_up(job, &error.to_string()).await
+    }
+
+    async fn put_back(&self, job: &Job, error: &PublishError, pause: Duration) -> Result<(), sqlx::Error> {
+        let retry_in_ms = pause.as_millis();
+        tracing::warn!(%error, event_id = job.event_id, attempts = job.attempts, retry_in_ms, "Event not published yet");
+        self.store.put_back(job, pause).await
     }
 
     /// Doubles with each failure, up to the maximum; between half and all of it, so that workers do not march in step.
