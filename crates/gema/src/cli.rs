@@ -8,7 +8,6 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::settings::{App, Flag, Inputs, Process, Roles, Setting};
 
 /// What the user asked for.
-#[derive(Debug)]
 pub(crate) struct Invocation {
     /// The command.
     pub(crate) action: Action,

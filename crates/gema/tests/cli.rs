@@ -19,16 +19,16 @@ fn gema(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
+    tempfile::tempdir().expect("a temporary folder")
 }
 
 fn ended(output: &Output) -> (Option<i32>, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    ended(&gema(folder, arguments).output().unwrap())
+    ended(&gema(folder, arguments).output().expect("gema starts"))
 }
 
 /// A running server that is killed when the test ends.
@@ -41,8 +41,9 @@ impl Running {
     /// Starts `gema broadcast` on a free port and reads the address that it prints.
     fn broadcast(folder: &Path) -> Self {
         let mut command = gema(folder, &["broadcast", "--host", "127.0.0.1", "--port", "0"]);
-        let mut child = command.envs(APP).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut child =
+            command.envs(APP).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("gema starts");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
         let found = lines
             .filter_map(|line| Some(line.strip_prefix("broadcast server on http://")?.to_owned()))
             .next();
@@ -50,7 +51,7 @@ impl Running {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child), signal).expect("our own child");
     }
 }
 

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 /// One variable of a `.env` file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Entry {
     /// Its value; a name without `=` has an empty one.
     pub(crate) value: String,

@@ -8,7 +8,8 @@ use toml::de::{DeTable, DeValue};
 use super::names;
 
 /// A value of the file as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Found {
     /// The value.
     pub(crate) text: String,
@@ -20,7 +21,8 @@ pub(crate) struct Found {
 pub(crate) type Values = BTreeMap<String, Found>;
 
 /// A whole file.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Contents {
     /// What stands outside `[[apps]]`.
     pub(crate) process: Values,
@@ -178,8 +180,8 @@ mod tests {
         let table = [
             ("[server]\nprot = 1", "gema.toml:2: server.prot is not a setting; did you mean server.port?"),
             ("port = 1", "gema.toml:1: port is not a setting; did you mean server.port?"),
-            ("server = 1", "gema.toml:1: server is not a setting; did you mean server.path?"),
-            ("[sever]", "gema.toml:1: sever is not a setting; did you mean server.path?"),
+            ("server = 1", "gema.toml:1: server is not a setting; did you mean server.host?"),
+            ("[sever]", "gema.toml:1: sever is not a setting; did you mean server.host?"),
             ("[[apps]]\nkye = 1", "gema.toml:2: kye is not a setting; did you mean key?"),
             ("[apps]\nid = 1", "gema.toml:1: apps must be written as [[apps]], once for each app"),
             (

@@ -39,7 +39,6 @@ pub(crate) struct Settings {
 }
 
 /// One line of `gema config print`.
-#[derive(Debug)]
 pub(crate) struct Row {
     /// The declaration.
     pub(crate) setting: &'static Setting,
@@ -50,7 +49,6 @@ pub(crate) struct Row {
 }
 
 /// The outcome of reading the settings, good or bad, for `gema config`.
-#[derive(Debug)]
 pub(crate) struct Outcome {
     /// Every setting with its winning text.
     pub(crate) rows: Vec<Row>,

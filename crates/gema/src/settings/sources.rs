@@ -13,8 +13,8 @@ use super::file::{self, Found};
 use super::names::{self, Standing};
 use super::registry::NEEDLESS;
 
-/// All that a process is given from outside; tests make it up.
-#[derive(Debug, Default)]
+/// All that a process is given from outside; tests make it up. No `Debug` here and below: texts may be secret.
+#[derive(Default)]
 pub(crate) struct Inputs {
     /// The environment.
     pub(crate) environment: BTreeMap<String, String>,
@@ -55,7 +55,7 @@ impl fmt::Display for Origin {
 }
 
 /// A value as text, and its origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Given {
     /// The value; never empty, but for a default.
     pub(crate) text: String,
@@ -64,7 +64,6 @@ pub(crate) struct Given {
 }
 
 /// All sources, read.
-#[derive(Debug)]
 pub(crate) struct Sources {
     flags: BTreeMap<&'static str, String>,
     environment: BTreeMap<String, String>,

@@ -40,7 +40,7 @@ impl Case {
     }
 
     fn load(self, role: Roles) -> Outcome {
-        load(self.inputs, role).unwrap()
+        load(self.inputs, role).ok().unwrap()
     }
 
     fn problems(self, role: Roles) -> Vec<String> {
@@ -100,14 +100,13 @@ fn a_misspelt_key_stops_and_names_the_right_one() {
 #[test]
 fn every_setting_is_won_by_the_strongest_source() {
     for (setting, key) in all_settings() {
-        let case = || Case::new();
-        let outcome = case().load(Roles::SERVE);
+        let outcome = Case::new().load(Roles::SERVE);
         if !key.starts_with("app.") {
             assert_eq!(winner(&outcome, &key), (setting.default.to_owned(), "default".to_owned()));
         }
         // An app appears once it has an id, whichever source names it.
         let toml = format!("{key} = \"file\"\n{}", if key == "app.id" { "" } else { "app.id = \"1\"\n" });
-        let with_file = || case().file("gema.toml", &toml);
+        let with_file = || Case::new().file("gema.toml", &toml);
         let seen = |case: Case| winner(&case.load(Roles::SERVE), &key);
         let expect = |text: &str, origin: &str| (text.to_owned(), origin.to_owned());
         assert_eq!(seen(with_file()), expect("file", "gema.toml:1"), "{key}");
@@ -215,12 +214,13 @@ REVERB_SCALING_ENABLED=(false)
 VITE_REVERB_APP_KEY="${REVERB_APP_KEY}"
 VITE_REVERB_HOST="${REVERB_HOST}"
 "#;
-    let settings = Case::new().file(".env", env).load(Roles::BROADCAST).settings.unwrap();
+    let outcome = Case::new().file(".env", env).load(Roles::BROADCAST);
+    assert_eq!(winner(&outcome, "redis.password"), (String::new(), "default".to_owned()));
+    let settings = outcome.settings.unwrap();
     assert_eq!(settings.warnings, [""; 0]);
     assert_eq!(settings.apps[0].0.id, "123456");
     assert_eq!(settings.process.public_port.map(|port| port.get::<u16>()), Some(8080));
     assert_eq!(settings.process.public_host.as_deref(), Some("localhost"));
-    assert!(settings.process.redis_password.is_none());
 }
 
 #[test]
@@ -280,12 +280,9 @@ fn two_apps_may_not_share_an_id_or_a_key() {
 fn a_secret_is_in_nothing_that_is_printed() {
     let case = || Case::new().file(".env", format!("{APP}REDIS_PASSWORD=hush2\nREDIS_URL=redis://:hush3@h"));
     let outcome = case().load(Roles::SERVE);
-    let shown = format!("{} {outcome:?}", print(&outcome.rows));
-    // Rows carry the text itself; only what is printed from them must not.
     let printed = print(&outcome.rows);
     assert!(printed.contains("app.secret") && printed.contains("***"), "{printed}");
     assert!(!printed.contains("hush"), "{printed}");
-    assert!(!shown.is_empty());
     let settings = outcome.settings.unwrap();
     assert!(!format!("{settings:?}").contains("hush"), "{settings:?}");
 }
