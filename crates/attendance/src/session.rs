@@ -11,6 +11,9 @@ use crate::secret;
 const SESSION_COOKIE: &str = "gema_session";
 /// Read by axios and by the dashboard, sent back as `X-XSRF-TOKEN`: Laravel's names.
 const CSRF_COOKIE: &str = "XSRF-TOKEN";
+/// 30 days. How long a session lasts is decided in the database, whose end moves with each use; a cookie that outlives
+/// it is no more than an anonymous visitor's.
+const COOKIE_SECONDS: u32 = 30 * 24 * 3600;
 
 /// The id of a browser session. It is a secret: never logged, stored only as its hash.
 #[derive(Clone)]
@@ -40,9 +43,8 @@ impl SessionId {
 
     /// The two `Set-Cookie` headers of this session.
     pub(crate) fn cookies(&self, config: &Config) -> Vec<(HeaderName, HeaderValue)> {
-        let seconds = u64::from(config.session_minutes) * 60;
         let secure = if config.is_https() { "; Secure" } else { "" };
-        let rest = format!("Path=/; Max-Age={seconds}; SameSite=Lax{secure}");
+        let rest = format!("Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax{secure}");
         let texts = [
             format!("{SESSION_COOKIE}={}; HttpOnly; {rest}", self.0),
             format!("{CSRF_COOKIE}={}; {rest}", self.csrf_token()),

@@ -55,7 +55,7 @@ impl Worker {
         while !*end.borrow_and_update() {
             let full = self.launch(&mut flying, &mut progress).await;
             tokio::select! {
-                Some(done) = flying.join_next() => progress.note(done.ok()),
+                Some(done) = flying.join_next() => self.note(done.ok(), &mut progress).await,
                 () = self.wake.notified(), if !full => {}
                 () = sleep(self.nap(&mut progress)), if !full => {}
                 // An owner that is gone has ended, too.
@@ -84,9 +84,31 @@ impl Worker {
         flying.len() >= at_once
     }
 
+    /// How long nothing can be due.
     fn nap(&self, progress: &mut Progress) -> Duration {
-        let due = progress.due.take().map(|due| due.saturating_duration_since(Instant::now()));
-        due.map_or(self.config.poll, |due| due.min(self.config.poll))
+        let left = progress.due.map(|due| due.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            progress.due = None;
+        }
+        left.unwrap_or(self.config.poll).min(self.config.poll)
+    }
+
+    async fn note(&self, outcome: Option<Outcome>, progress: &mut Progress) {
+        match outcome {
+            Some(Outcome::Published) if progress.knocking => {
+                progress.knocking = false;
+                if let Err(error) = self.store.hurry().await {
+                    tracing::warn!(%error, "Events that waited for the broadcast server wait a little longer");
+                }
+            }
+            Some(Outcome::Failed { due, transient }) => {
+                // A refusal with words (4xx) is an answer: the server is there.
+                progress.knocking = transient;
+                progress.due = Some(progress.due.map_or(due, |earlier| earlier.min(due)));
+            }
+            // Nothing to learn, or a task that broke off: its lease will run out.
+            Some(Outcome::Published) | None => {}
+        }
     }
 
     async fn drain(&self, mut flying: JoinSet<Outcome>) {
@@ -180,20 +202,5 @@ impl Worker {
         let full = self.config.backoff.saturating_mul(1 << doublings).min(self.config.backoff_max);
         let random = getrandom::u32().unwrap_or(u32::MAX);
         full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
-    }
-}
-
-impl Progress {
-    fn note(&mut self, outcome: Option<Outcome>) {
-        match outcome {
-            Some(Outcome::Published) => self.knocking = false,
-            Some(Outcome::Failed { due, transient }) => {
-                // A refusal with words (4xx) is an answer: the server is there.
-                self.knocking = transient;
-                self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
-            }
-            // A task that broke off; its lease will run out.
-            None => {}
-        }
     }
 }

@@ -161,7 +161,7 @@ mod tests {
     use serde_json::json;
 
     fn check(input: Value, read: impl FnOnce(&mut Fields<'_>)) -> Result<(), Value> {
-        let map = input.as_object().unwrap().clone();
+        let Value::Object(map) = input else { panic!("no object") };
         let mut fields = Fields::new(&map);
         read(&mut fields);
         fields.finish().map_err(|invalid| invalid.errors())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row, SqliteConnection};
+use sqlx::{Connection, FromRow, Row, SqliteConnection};
 
 use super::Store;
 use crate::domain::{Event, Stamp};
@@ -63,7 +63,8 @@ impl Store {
     pub(crate) async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Job>, sqlx::Error> {
         let now = Stamp::now();
         let until = Stamp::after(claim.lease);
-        let mut tx = self.begin().await?;
+        let mut connection = self.relaxed().await?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         let mut jobs: Vec<Job> = sqlx::query_as(
             "SELECT * FROM outbox
              WHERE available_at <= ? AND (leased_until IS NULL OR leased_until <= ?)
@@ -95,14 +96,18 @@ impl Store {
             .bind(Stamp::after(lease).as_str())
             .bind(job.id)
             .bind(&job.owner)
-            .execute(&self.write)
+            .execute(&mut *self.relaxed().await?)
             .await
             .map(drop)
     }
 
     /// The event is out: the row has done its work.
     pub(crate) async fn finish(&self, job_id: i64) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM outbox WHERE id = ?").bind(job_id).execute(&self.write).await.map(drop)
+        sqlx::query("DELETE FROM outbox WHERE id = ?")
+            .bind(job_id)
+            .execute(&mut *self.relaxed().await?)
+            .await
+            .map(drop)
     }
 
     /// Puts a row back until `pause` from now, with its counters as they are in `job`.
@@ -117,9 +122,18 @@ impl Store {
         .bind(Stamp::after(pause).as_str())
         .bind(job.id)
         .bind(&job.owner)
-        .execute(&self.write)
+        .execute(&mut *self.relaxed().await?)
         .await
         .map(drop)
+    }
+
+    /// Makes rows due that only waited for the broadcast server to come back.
+    pub(crate) async fn hurry(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE outbox SET available_at = ? WHERE postponed > 0 AND leased_until IS NULL")
+            .bind(Stamp::now().as_str())
+            .execute(&mut *self.relaxed().await?)
+            .await
+            .map(drop)
     }
 
     /// Moves a row to `failed_jobs`; it no longer holds up later ones.
@@ -156,7 +170,7 @@ impl Store {
     pub(crate) async fn release(&self, owner: &str) -> Result<(), sqlx::Error> {
         sqlx::query("UPDATE outbox SET lease_owner = NULL, leased_until = NULL WHERE lease_owner = ?")
             .bind(owner)
-            .execute(&self.write)
+            .execute(&mut *self.relaxed().await?)
             .await
             .map(drop)
     }

@@ -76,7 +76,7 @@ async fn of_simultaneous_check_ins_exactly_one_wins() {
     let second_node = stage.node(stage.config()).await;
     let (_, token) = node.employee("Sari").await;
     let call = |i: usize| {
-        let node = if i % 2 == 0 { &node } else { &second_node };
+        let node = if i.is_multiple_of(2) { &node } else { &second_node };
         node.post("/api/attendances/check-in").bearer(&token).send()
     };
     let (a, b, c, d) = tokio::join!(call(0), call(1), call(2), call(3));

@@ -2,6 +2,8 @@
 //!
 //! One file per route; `kit` starts and ends everything. The rules of delivery are in `outbox`.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod attendances;
 mod broadcasting_auth;
 mod csrf;
