@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::channel::ChannelNameError;
 use crate::close::CloseCode;
+use crate::presence::UserError;
 
 /// The number in a `pusher:error` frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +74,21 @@ impl ErrorEvent {
     #[must_use]
     pub fn invalid_channel(error: ChannelNameError) -> Self {
         Self { code: ErrorCode::Unauthorized, message: error.to_string().into() }
+    }
+
+    /// 4009: a signed `channel_data` or `user_data` that names no acceptable user.
+    #[must_use]
+    pub fn invalid_member(error: &UserError) -> Self {
+        Self {
+            code: ErrorCode::Unauthorized,
+            message: format!("The signed user data is refused: {error}").into(),
+        }
+    }
+
+    /// 4009: a sign-in as somebody else than before.
+    #[must_use]
+    pub fn signed_in_already() -> Self {
+        Self::fixed(ErrorCode::Unauthorized, "The connection is signed in as another user.")
     }
 
     /// 4009: a client event on a channel that its sender has not subscribed to.

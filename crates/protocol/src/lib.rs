@@ -7,6 +7,7 @@
 //! Where to look: what a client may say is in [`message`], what the server says in [`frame`], who may say it in
 //! [`signature`], how much of it in [`limits`], and how it ends in [`close`] and [`error`].
 
+pub mod admission;
 pub mod app;
 pub mod channel;
 pub mod close;
@@ -19,6 +20,8 @@ pub mod message;
 pub mod origin;
 pub mod presence;
 pub mod publish;
+pub mod rate_limit;
+pub mod roster;
 pub mod signature;
 pub mod signin;
 pub mod socket_id;

@@ -24,6 +24,12 @@ pub struct UserId {
 }
 
 impl UserId {
+    /// An id that is written as a string.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self { text: text.into(), number: None }
+    }
+
     /// The id as text, whatever its JSON type; the key in the list of members.
     #[must_use]
     pub fn as_str(&self) -> &str {

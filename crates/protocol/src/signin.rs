@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::frame;
 use crate::json::{Object, Text};
 use crate::limits::Limits;
-use crate::presence::{UserError, check_id, check_info, read};
+use crate::presence::{Member, UserError, UserId, check_id, check_info, read};
 
 /// What a `user_data` holds that the server uses.
 #[derive(Debug)]
@@ -34,6 +34,12 @@ impl<'a> UserData<'a> {
         let user_info = wire.user_info.map(|info| check_info(info, limits)).transpose()?;
         let watchlist = wire.watchlist.unwrap_or_default().into_iter().map(|id| id.0).collect();
         Ok(Self { id, user_info, watchlist })
+    }
+
+    /// This user as a member of presence channels that are joined without `channel_data`.
+    #[must_use]
+    pub fn to_member(&self) -> Member {
+        Member { user_id: UserId::from_text(&self.id), user_info: self.user_info.map(ToOwned::to_owned) }
     }
 }
 

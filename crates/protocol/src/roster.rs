@@ -1,0 +1,126 @@
+//! The members of one presence channel: distinct users, each with as many connections as it likes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::presence::{Member, UserId, subscription_succeeded};
+
+/// Who is in a presence channel.
+#[derive(Debug, Default)]
+pub struct Roster {
+    users: BTreeMap<Arc<str>, Present>,
+}
+
+#[derive(Debug)]
+struct Present {
+    member: Member,
+    connections: usize,
+}
+
+impl Roster {
+    /// Distinct users.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Is nobody there?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// Has this user a connection in the channel?
+    #[must_use]
+    pub fn contains(&self, user_id: &UserId) -> bool {
+        self.users.contains_key(user_id.as_str())
+    }
+
+    /// Counts a connection of a user. True when it is the first: the others are told. A later connection does not
+    /// change what is known of the user.
+    pub fn join(&mut self, member: &Member) -> bool {
+        if let Some(present) = self.users.get_mut(member.user_id.as_str()) {
+            present.connections += 1;
+            return false;
+        }
+        let present = Present { member: member.clone(), connections: 1 };
+        self.users.insert(member.user_id.as_str().into(), present);
+        true
+    }
+
+    /// Takes a connection of a user back. The user when it was the last: the others are told.
+    pub fn leave(&mut self, user_id: &UserId) -> Option<UserId> {
+        let present = self.users.get_mut(user_id.as_str())?;
+        present.connections -= 1;
+        if present.connections > 0 {
+            return None;
+        }
+        self.users.remove(user_id.as_str()).map(|present| present.member.user_id)
+    }
+
+    /// The ids of all users, sorted as text.
+    pub fn user_ids(&self) -> impl Iterator<Item = &str> {
+        self.users.keys().map(AsRef::as_ref)
+    }
+
+    /// The frame that confirms a subscription with the list as it is now.
+    #[must_use]
+    pub fn welcome(&self, channel: &str) -> Bytes {
+        let members: Vec<&Member> = self.users.values().map(|present| &present.member).collect();
+        subscription_succeeded(channel, &members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{Limits, Profile};
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn member(id: u8) -> Member {
+        Member::parse(&format!(r#"{{"user_id":"{id}"}}"#), &Limits::of(Profile::Reverb)).unwrap()
+    }
+
+    #[test]
+    fn r_reverb_213_a_second_tab_is_no_second_member() {
+        let mut roster = Roster::default();
+        assert!(roster.join(&member(1)));
+        assert!(!roster.join(&member(1)));
+        assert_eq!(roster.leave(&member(1).user_id), None);
+        assert_eq!(roster.leave(&member(1).user_id), Some(member(1).user_id));
+        assert!(roster.is_empty());
+        assert_eq!(roster.leave(&member(1).user_id), None, "a leave without a join changes nothing");
+    }
+
+    #[test]
+    fn the_first_connection_decides_what_is_known_of_a_user() {
+        let limits = Limits::of(Profile::Reverb);
+        let mut roster = Roster::default();
+        roster.join(&Member::parse(r#"{"user_id":1,"user_info":"first"}"#, &limits).unwrap());
+        roster.join(&Member::parse(r#"{"user_id":"1","user_info":"second"}"#, &limits).unwrap());
+        let welcome = String::from_utf8_lossy(&roster.welcome("presence-a")).into_owned();
+        assert!(welcome.contains(r#"\"ids\":[1],\"hash\":{\"1\":\"first\"}"#), "{welcome}");
+    }
+
+    proptest! {
+        #[test]
+        fn joins_and_leaves_equal_a_count_per_user(steps in prop::collection::vec((any::<bool>(), 0u8..4), 0..60)) {
+            let mut roster = Roster::default();
+            let mut model: HashMap<u8, usize> = HashMap::new();
+            for (joins, user) in steps {
+                let count = model.entry(user).or_default();
+                if joins {
+                    prop_assert_eq!(roster.join(&member(user)), *count == 0);
+                    *count += 1;
+                } else {
+                    prop_assert_eq!(roster.leave(&member(user).user_id).is_some(), *count == 1);
+                    *count = count.saturating_sub(1);
+                }
+            }
+            prop_assert_eq!(roster.len(), model.values().filter(|count| **count > 0).count());
+        }
+    }
+}
