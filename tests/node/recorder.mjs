@@ -15,12 +15,12 @@ function clientFrame(buffer) {
   return { opcode: buffer[0] & 0x0f, payload, rest: buffer.subarray(end) };
 }
 
-/** Starts the proxy; point a client at its `port`. */
+/** Starts the proxy; point a client at its `port`. New connections go to whatever its `gema` is. */
 export async function record(t, gema) {
-  const seen = { targets: [], frames: [], port: 0 };
+  const seen = { targets: [], frames: [], port: 0, gema };
   const sockets = new Set();
   const server = net.createServer((client) => {
-    const upstream = net.connect(gema.port, '127.0.0.1');
+    const upstream = net.connect(seen.gema.port, '127.0.0.1');
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => {}).on('close', () => sockets.delete(socket));
