@@ -62,6 +62,17 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_expires_at_index ON sessions (expires_at);
 CREATE INDEX sessions_user_id_index ON sessions (user_id);
 
+-- Answers to check-ins that carried an Idempotency-Key: a retry gets the first answer again and changes nothing. Kept
+-- for a day. The key is stored as its SHA-256, so that its length does not matter.
+CREATE TABLE idempotency_keys (
+    user_id    INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    key_hash   TEXT NOT NULL,
+    answer     TEXT NOT NULL,                  -- the JSON of the 201
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (user_id, key_hash)
+);
+CREATE INDEX idempotency_keys_created_at_index ON idempotency_keys (created_at);
+
 -- Events that still have to be published. A row is written in the transaction of the change it tells about and
 -- deleted once the broadcast server has it. Both payloads are stored as they will be sent, so a retry is byte for
 -- byte the same.

@@ -21,7 +21,7 @@ use crate::throttle::Throttle;
 use crate::worker::Worker;
 use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret};
 
-/// How often sessions that have ended are removed.
+/// How often is removed what has had its time: ended sessions, answers kept for repeats.
 const SWEEP: Duration = Duration::from_secs(600);
 
 /// Serves the attendance API on `listener` until `shutdown` completes, then finishes requests and events in flight
@@ -40,7 +40,7 @@ pub async fn run(
     let worker =
         app.config.worker.in_process.then(|| worker(&app.config, &app.store, &app.wake)).transpose()?;
     let worker = worker.map(|worker| tokio::spawn(worker.run(ended)));
-    let sweeper = tokio::spawn(sweep_sessions(app.clone()));
+    let sweeper = tokio::spawn(sweep(app.clone()));
 
     let served = serve(&app, listener, shutdown).await;
     // The worker outlives the last request, so that events of the last check-ins still go out.
@@ -125,12 +125,12 @@ async fn serve(
     }
 }
 
-async fn sweep_sessions(app: App) {
+async fn sweep(app: App) {
     let mut ticks = interval(SWEEP);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.store.sweep_sessions().await {
-            tracing::warn!(%error, "Ended sessions could not be removed");
+        if let Err(error) = app.store.sweep_sessions().await.and(app.store.sweep_answers().await) {
+            tracing::warn!(%error, "Ended sessions and old answers could not be removed");
         }
     }
 }

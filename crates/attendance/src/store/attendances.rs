@@ -1,9 +1,9 @@
 //! SQL of `attendances`. Each change writes its event to the outbox in the same transaction.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, QueryBuilder, Row, Sqlite, SqliteConnection, Transaction};
+use sqlx::{FromRow, QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::{Store, outbox, unexpected, violates};
+use super::{Store, idempotency, outbox, unexpected, violates};
 use crate::domain::{Attendance, Event, EventKind, Person, Stamp, Status};
 use crate::error::Error;
 
@@ -25,6 +25,18 @@ pub(crate) struct CheckIn {
     pub at: Stamp,
     pub status: Status,
     pub notes: Option<String>,
+    /// The caller's name for this request, hashed: a second request of the same name is a repeat.
+    pub key_hash: Option<String>,
+}
+
+/// How a check-in ended.
+#[derive(Debug)]
+pub(crate) enum CheckedIn {
+    Stored(Box<Attendance>),
+    /// The same request was answered with this JSON before; nothing was changed.
+    Repeated(String),
+    /// The person has an open record of that day.
+    AlreadyOpen,
 }
 
 /// Which records a list shows; what is `None` does not restrict it.
@@ -48,14 +60,26 @@ pub(crate) struct Summary {
 }
 
 impl Store {
-    /// Stores a check-in and its event; `None` when the person has an open record of that day.
-    pub(crate) async fn check_in(&self, new: &CheckIn, by: Writer) -> Result<Option<Attendance>, Error> {
+    /// Stores a check-in and its event, unless it is a repeat or the person has an open record of that day.
+    pub(crate) async fn check_in(&self, new: &CheckIn, by: Writer) -> Result<CheckedIn, Error> {
         let mut tx = self.begin().await?;
+        if let Some(key_hash) = &new.key_hash
+            && let Some(answer) = idempotency::first_answer(&mut tx, new.user_id, key_hash).await?
+        {
+            return Ok(CheckedIn::Repeated(answer));
+        }
         let id = match insert(&mut tx, new, by.node_id).await {
-            Err(error) if violates(&error, "open_key") => return Ok(None),
+            Err(error) if violates(&error, "open_key") => return Ok(CheckedIn::AlreadyOpen),
             other => other?,
         };
-        commit(tx, EventKind::Created, id, by).await.map(Some)
+        let attendance = announce(&mut tx, EventKind::Created, id, by).await?;
+        if let Some(key_hash) = &new.key_hash {
+            let answer = serde_json::to_string(&attendance)
+                .map_err(|error| Error::Internal(format!("answer of attendance {id}: {error}")))?;
+            idempotency::remember(&mut tx, new.user_id, key_hash, &answer).await?;
+        }
+        tx.commit().await?;
+        Ok(CheckedIn::Stored(Box::new(attendance)))
     }
 
     /// Closes the newest open record of a person, of whatever day, and stores its event; `None` when there is none.
@@ -72,7 +96,9 @@ impl Store {
         .bind(id)
         .execute(&mut *tx)
         .await?;
-        commit(tx, EventKind::Updated, id, by).await.map(Some)
+        let attendance = announce(&mut tx, EventKind::Updated, id, by).await?;
+        tx.commit().await?;
+        Ok(Some(attendance))
     }
 
     /// Newest first.
@@ -153,9 +179,9 @@ async fn newest_open(tx: &mut SqliteConnection, user_id: i64) -> Result<Option<i
     row.map(|row| row.try_get("id")).transpose()
 }
 
-/// Writes the event of a change beside it and makes both durable: nothing is acknowledged without its event.
-async fn commit(
-    mut tx: Transaction<'static, Sqlite>,
+/// Writes the event of a change in the change's own transaction: neither is ever there without the other.
+async fn announce(
+    tx: &mut SqliteConnection,
     kind: EventKind,
     id: i64,
     by: Writer,
@@ -165,8 +191,7 @@ async fn commit(
         query.push("attendances.id = ").push_bind(id).build_query_as().fetch_one(&mut *tx).await?;
     let event = Event::new(kind, &attendance, by.node_id, by.public_details)
         .map_err(|error| Error::Internal(format!("event of attendance {id}: {error}")))?;
-    outbox::add(&mut tx, &event).await?;
-    tx.commit().await?;
+    outbox::add(tx, &event).await?;
     Ok(attendance)
 }
 

@@ -4,6 +4,7 @@
 //! order, and several for reading, which never wait for it.
 
 mod attendances;
+mod idempotency;
 mod migrate;
 mod outbox;
 mod sessions;
@@ -19,7 +20,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-pub(crate) use attendances::{CheckIn, Filter, Writer};
+pub(crate) use attendances::{CheckIn, CheckedIn, Filter, Writer};
 pub use migrate::{Migrated, migrate};
 pub(crate) use outbox::{Claim, Job};
 pub(crate) use users::NewUser;

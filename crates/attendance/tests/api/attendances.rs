@@ -87,6 +87,27 @@ async fn of_simultaneous_check_ins_exactly_one_wins() {
 }
 
 #[tokio::test]
+async fn a_repeat_with_its_key_gets_the_first_answer_and_publishes_nothing() {
+    let Kit { stage, node } = Kit::start().await;
+    let (_, sari) = node.employee("Sari").await;
+    let (_, budi) = node.employee("Budi").await;
+    let check_in = |token: &str, key: &str| {
+        node.post("/api/attendances/check-in").bearer(token).header("idempotency-key", key).send()
+    };
+    // The answer got lost and the client tries again, impatiently.
+    let (first, second) = tokio::join!(check_in(&sari, "k1"), check_in(&sari, "k1"));
+    assert_eq!((first.status, second.status), (201, 201));
+    assert_eq!(first.json(), second.json());
+    assert_eq!(check_in(&sari, "k2").await.status, 409);
+    node.check_out(&sari).await;
+    assert_eq!(check_in(&sari, "k1").await.json(), first.json(), "the first answer, not the present state");
+    assert_eq!(check_in(&budi, "k1").await.status, 201, "keys of different people are different");
+    assert_eq!(check_in(&sari, &"k".repeat(256)).await.status, 422);
+    stage.drained().await;
+    assert_eq!(stage.broadcast.published().len(), 3);
+}
+
+#[tokio::test]
 async fn a_check_out_after_midnight_closes_yesterdays_record() {
     let Kit { stage, node } = Kit::start().await;
     let (_, token) = node.employee("Sari").await;

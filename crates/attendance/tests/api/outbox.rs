@@ -127,6 +127,24 @@ async fn a_server_that_is_not_there_costs_only_time() {
 }
 
 #[tokio::test]
+async fn the_first_success_after_an_outage_hurries_all_that_waited() {
+    let Kit { stage, node } = Kit::start_with(|config| {
+        config.worker.backoff = Duration::from_secs(3600);
+        config.worker.backoff_max = Duration::from_secs(3600);
+    })
+    .await;
+    stage.broadcast.answer([Answer::Status(503)]);
+    let (_, sari) = node.employee("Sari").await;
+    let (_, budi) = node.employee("Budi").await;
+    node.check_in(&sari).await;
+    wait_for(&stage, "SELECT COUNT(*) FROM outbox WHERE postponed = 1 AND lease_owner IS NULL").await;
+    node.check_in(&budi).await;
+    let published = stage.broadcast.wait(3).await;
+    stage.drained().await;
+    assert_eq!(event_id(&published[0]), event_id(&published[2]));
+}
+
+#[tokio::test]
 async fn a_refused_event_fails_after_its_tries_and_frees_the_way() {
     let Kit { stage, node } = Kit::start().await;
     stage.broadcast.answer([413, 400, 401].map(Answer::Status));
