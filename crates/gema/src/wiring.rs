@@ -120,9 +120,11 @@ fn usual_scheme(at: Listeners) -> Scheme {
     if at.broadcast.is_some() { Scheme::Http } else { Scheme::Https }
 }
 
-fn app_url(process: &Process, at: Listeners) -> String {
-    let port = at.attendance.map_or(process.app_port.get(), |address| address.port());
-    process.app_url.as_ref().map_or_else(|| format!("http://localhost:{port}"), |url| url.0.clone())
+/// Where people open the pages: as set, else where the API listens.
+pub(crate) fn app_url(process: &Process, at: Listeners) -> String {
+    let listening = at.attendance.map(|address| format!("http://{}", from_here(address)));
+    let set = process.app_url.as_ref().map(|url| url.0.clone());
+    set.or(listening).unwrap_or_else(|| format!("http://localhost:{}", process.app_port.get::<u16>()))
 }
 
 /// Where events go: as set, else our own listener, else where browsers find the server.

@@ -1,7 +1,8 @@
 //! The binary from outside: what it writes, prints and exits with. Each test has a folder and an environment of its own.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -194,6 +195,25 @@ fn either_signal_ends_a_server_with_status_0() {
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(!log.contains("hush"), "{log}");
     }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let folder = folder();
+    let mut server = Running::broadcast(folder.path());
+    // A request whose body never comes keeps the first signal from ending it.
+    let mut request = TcpStream::connect(&server.address).unwrap();
+    request.write_all(b"POST /apps/123456/events HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").unwrap();
+    // Answered only after the other one was taken in: the listener hands connections out in order.
+    let mut other = TcpStream::connect(&server.address).unwrap();
+    other.write_all(b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    other.read_to_end(&mut Vec::new()).unwrap();
+    server.signal(Signal::TERM);
+    let log = BufReader::new(server.child.stderr.take().unwrap());
+    let mut lines = log.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("a second signal ends at once")));
+    server.signal(Signal::TERM);
+    assert_eq!(server.child.wait().unwrap().code(), Some(1));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::shutdown::Shutdown;
 use crate::wiring::Listeners;
 use crate::{start, wiring};
 
+/// How this role is called when it ends.
+pub(super) const ROLE: &str = "attendance API";
+
 /// Serves until a signal asks for the end.
 pub(crate) fn run(inputs: Inputs) -> Ended {
     let settings = start::settings(inputs, Roles::ATTENDANCE)?;
@@ -30,7 +33,7 @@ async fn serve(settings: &Settings) -> Ended {
     }
     let limit = Duration::from_secs(settings.process.drain_seconds.get());
     let run = gema_attendance::run(config, listener, shutdown.requested());
-    end(&settings.process, shutdown.within(limit, run).await)
+    end(&settings.process, ROLE, shutdown.within(limit, run).await)
 }
 
 /// Listens where the settings say.
@@ -53,16 +56,20 @@ pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
     );
 }
 
-/// Says how it ended; `None` stands for a drain that took too long.
-pub(super) fn end(process: &Process, outcome: Option<Result<(), gema_attendance::StartError>>) -> Ended {
+/// Says how a role ended; `None` stands for a drain that took too long.
+pub(super) fn end(
+    process: &Process,
+    role: &str,
+    outcome: Option<Result<(), gema_attendance::StartError>>,
+) -> Ended {
     let sentence = match outcome {
         Some(outcome) => {
             outcome.map_err(|error| error.to_string())?;
-            "stopped; every request was answered".to_owned()
+            format!("{role} stopped")
         }
         None => {
             let seconds: u64 = process.drain_seconds.get();
-            format!("stopped after {seconds} seconds, with requests unfinished; their events are kept")
+            format!("{role} stopped after {seconds} seconds, with work unfinished; no event is lost")
         }
     };
     say(process, &sentence);

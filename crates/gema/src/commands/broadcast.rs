@@ -65,13 +65,18 @@ pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
 /// Says how it ended; `None` stands for a drain that took too long.
 pub(super) fn say_end(process: &Process, summary: Option<gema_broadcast::Summary>) {
     let sentence = match summary {
-        Some(summary) if summary.left == 0 => format!("stopped; {} connections closed", summary.closed),
+        Some(summary) if summary.left == 0 => {
+            format!("broadcast server stopped; connections closed: {}", summary.closed)
+        }
         Some(summary) => {
-            format!("stopped; of {} connections {} did not close in time", summary.closed, summary.left)
+            format!(
+                "broadcast server stopped; connections closed: {}, of which {} took too long and were cut",
+                summary.closed, summary.left
+            )
         }
         None => {
             let seconds: u64 = process.drain_seconds.get();
-            format!("stopped after {seconds} seconds, with work unfinished")
+            format!("broadcast server stopped after {seconds} seconds, with work unfinished")
         }
     };
     say(process, &sentence);

@@ -1,12 +1,10 @@
 //! `gema serve`: broadcast server, attendance API and worker in one process.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::failure::Ended;
-use crate::listen::from_here;
 use crate::logging::say;
 use crate::settings::{Inputs, Roles, Settings};
 use crate::shutdown::Shutdown;
@@ -32,7 +30,7 @@ async fn serve(settings: &Settings) -> Ended {
     let config = wiring::attendance(settings, listeners)?;
     broadcast::introduce(settings, sockets_at);
     attendance::introduce(settings, api_at);
-    say(process, &format!("open {}", page(settings, api_at)));
+    say(process, &format!("open {}", wiring::app_url(process, listeners)));
 
     // The API ends first: what it stored until then can still be published.
     let (end_sockets, sockets_end) = oneshot::channel();
@@ -47,20 +45,7 @@ async fn serve(settings: &Settings) -> Ended {
     };
     let limit = Duration::from_secs(process.drain_seconds.get());
     let (summary, outcome) = shutdown.within(limit, run).await.unzip();
-    attendance::end(process, outcome)?;
+    attendance::end(process, attendance::ROLE, outcome)?;
     broadcast::say_end(process, summary);
     Ok(())
-}
-
-/// What to type into a browser.
-fn page(settings: &Settings, at: SocketAddr) -> String {
-    let url = settings.process.app_url.as_ref().map(|url| url.0.clone());
-    let here = from_here(at);
-    url.unwrap_or_else(|| {
-        if here.ip().is_loopback() {
-            format!("http://localhost:{}", at.port())
-        } else {
-            format!("http://{here}")
-        }
-    })
 }

@@ -22,5 +22,5 @@ async fn work(settings: &Settings) -> Ended {
     say(&settings.process, &format!("worker on {}", settings.process.db_database.display()));
     let limit = Duration::from_secs(settings.process.drain_seconds.get());
     let run = gema_attendance::run_worker(config, shutdown.requested());
-    super::attendance::end(&settings.process, shutdown.within(limit, run).await)
+    super::attendance::end(&settings.process, "worker", shutdown.within(limit, run).await)
 }
