@@ -6,10 +6,13 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use gema_protocol::socket_id::SocketId;
 
+use crate::cache::Cache;
+use crate::channel::Channel;
 use crate::channels::Channels;
 use crate::config::{AppConfig, ConfigError};
 use crate::outbound::Outbound;
 use crate::registration::Quota;
+use crate::users::Users;
 
 /// One app at work.
 pub(crate) struct App {
@@ -22,6 +25,10 @@ pub(crate) struct App {
     pub(crate) connections: DashMap<SocketId, Arc<Outbound>>,
     /// Places for connections.
     pub(crate) quota: Quota,
+    /// Who is who among the connections.
+    pub(crate) users: Users,
+    /// The last events of its cache channels.
+    pub(crate) cache: Cache,
 }
 
 /// All apps of a server.
@@ -32,7 +39,21 @@ pub(crate) struct Apps {
 
 impl App {
     fn new(config: AppConfig) -> Self {
-        Self { config, channels: Channels::default(), connections: DashMap::new(), quota: Quota::default() }
+        Self {
+            config,
+            channels: Channels::default(),
+            connections: DashMap::new(),
+            quota: Quota::default(),
+            users: Users::default(),
+            cache: Cache::default(),
+        }
+    }
+
+    /// Tells the subscribers how many they are, if the app wants that. Presence channels have their own list.
+    pub(crate) fn announce_count(&self, channel: &Arc<Channel>) {
+        if self.config.subscription_count && !channel.name().kind().is_presence() {
+            channel.announce_count();
+        }
     }
 }
 

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use gema_protocol::channel::ChannelName;
 
-use crate::channel::{Channel, Joined};
-use crate::outbound::Outbound;
+use crate::channel::{Channel, Joined, Joiner, Refused};
 
 /// Occupied channels by name.
 #[derive(Default)]
 pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
 }
+
+/// The presence channel has as many members as it may: this many.
+#[derive(Debug)]
+pub(crate) struct Full(pub(crate) usize);
 
 impl Channels {
     /// The channel, if anybody subscribes to it.
@@ -25,16 +27,21 @@ impl Channels {
     pub(crate) fn join(
         &self,
         name: &ChannelName,
-        outbound: &Arc<Outbound>,
-        greeting: &Bytes,
-    ) -> (Arc<Channel>, Joined) {
+        joiner: &Joiner<'_>,
+    ) -> Result<(Arc<Channel>, Joined), Full> {
         loop {
             let channel = self.get_or_new(name);
-            match channel.join(outbound, greeting) {
-                Ok(joined) => return (channel, joined),
+            match channel.join(joiner) {
+                Ok(joined) => return Ok((channel, joined)),
                 // Its last subscriber left between the look-up and the join. Take it out, in case that task has not
                 // come so far, and start anew.
-                Err(_) => self.remove(&channel),
+                Err(Refused::Closed) => self.remove(&channel),
+                Err(Refused::Full(most)) => {
+                    if channel.close_if_empty() {
+                        self.remove(&channel);
+                    }
+                    return Err(Full(most));
+                }
             }
         }
     }

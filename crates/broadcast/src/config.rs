@@ -1,10 +1,9 @@
 //! What an operator can set, as plain values. Where they come from (flags, environment, files) is the binary's business.
 
-use std::time::Duration;
-
 use gema_protocol::app::Credentials;
 use gema_protocol::limits::{Limits, Profile};
 use gema_protocol::origin::AllowedOrigins;
+use gema_protocol::rate_limit::Rate;
 
 /// Bytes that may wait for one client before it counts as too slow to be served.
 pub const DEFAULT_QUEUE_BYTES: usize = 1024 * 1024;
@@ -22,8 +21,6 @@ pub struct Config {
     pub queue_bytes: usize,
     /// Bound of one channel's pending events, in bytes.
     pub backlog_bytes: usize,
-    /// How far `auth_timestamp` may be from this machine's clock.
-    pub signature_window: Duration,
 }
 
 impl Config {
@@ -34,7 +31,6 @@ impl Config {
             path: String::new(),
             queue_bytes: DEFAULT_QUEUE_BYTES,
             backlog_bytes: DEFAULT_BACKLOG_BYTES,
-            signature_window: Duration::from_secs(600),
         }
     }
 }
@@ -52,14 +48,27 @@ pub struct AppConfig {
     pub client_events: ClientEvents,
     /// Most connections at once; `None`: no limit.
     pub max_connections: Option<usize>,
-    /// Silence after which clients are told to check the connection themselves, in seconds.
-    pub activity_timeout_s: u32,
-    /// Silence after which the server pings.
-    pub ping_interval: Duration,
-    /// How long a ping may stay without an answer.
-    pub pong_timeout: Duration,
     /// A disabled app refuses connections (4003) and requests (403).
     pub enabled: bool,
+    /// Clients may sign in (`pusher:signin`).
+    pub user_authentication: bool,
+    /// Signed-in users hear of the coming and going of those on their watchlist.
+    pub watchlists: bool,
+    /// Subscribers are told how many they are, except in presence channels.
+    pub subscription_count: bool,
+    /// `terminate_connections` also ends connections that are in a presence channel as the user without a sign-in.
+    pub terminate_by_presence: bool,
+    /// A limit on all messages of a connection.
+    pub message_rate: Option<MessageRate>,
+}
+
+/// A limit on all messages of a connection, pings and subscriptions included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MessageRate {
+    /// How many in how long.
+    pub rate: Rate,
+    /// Close the connection (4100) when it is exceeded, instead of dropping the message.
+    pub terminate: bool,
 }
 
 impl AppConfig {
@@ -71,10 +80,12 @@ impl AppConfig {
             allowed_origins: AllowedOrigins::new(vec!["*".to_owned()]),
             client_events: ClientEvents::Members,
             max_connections: None,
-            activity_timeout_s: 30,
-            ping_interval: Duration::from_secs(60),
-            pong_timeout: Duration::from_secs(30),
             enabled: true,
+            user_authentication: true,
+            watchlists: true,
+            subscription_count: false,
+            terminate_by_presence: true,
+            message_rate: None,
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod api;
 mod app;
+mod cache;
 mod channel;
 mod channels;
 mod config;
@@ -16,6 +17,9 @@ mod outbound;
 mod registration;
 mod server;
 mod upgrade;
+mod users;
 
-pub use config::{AppConfig, ClientEvents, Config, ConfigError, DEFAULT_BACKLOG_BYTES, DEFAULT_QUEUE_BYTES};
+pub use config::{
+    AppConfig, ClientEvents, Config, ConfigError, DEFAULT_BACKLOG_BYTES, DEFAULT_QUEUE_BYTES, MessageRate,
+};
 pub use server::{Server, Summary, bind, run};

@@ -32,6 +32,8 @@ const HEAD_TIME: Duration = Duration::from_secs(75);
 const END_TIME: Duration = Duration::from_secs(8);
 /// How long to wait before looking for connections that came in late.
 const GOODBYE_ROUND: Duration = Duration::from_millis(100);
+/// How often cached events whose time is over are forgotten; until then they only take room.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Pause after a failed accept, which is a lack of descriptors nearly always.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -101,6 +103,7 @@ pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Ou
     let shared = server.shared;
     tokio::select! {
         () = accept_all(&shared, &listener) => {}
+        () = sweep_caches(&shared) => {}
         () = shutdown => {}
     }
     drop(listener);
@@ -132,6 +135,14 @@ async fn accept_all(shared: &Arc<Shared>, listener: &TcpListener) {
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Forgets cached events whose time is over, from time to time.
+async fn sweep_caches(shared: &Shared) {
+    loop {
+        sleep(SWEEP_PAUSE).await;
+        shared.apps.all().for_each(|app| app.cache.sweep());
     }
 }
 

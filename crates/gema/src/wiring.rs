@@ -38,8 +38,6 @@ fn app_config(credentials: &Credentials, app: &App, process: &Process) -> AppCon
         ClientEventSenders::Members | ClientEventSenders::All => ClientEvents::Members,
     };
     config.max_connections = app.max_connections.map(|count| count.get());
-    config.activity_timeout_s = app.activity_timeout.get();
-    config.ping_interval = Duration::from_secs(app.ping_interval.get());
     config.enabled = app.enabled;
     config
 }

@@ -72,6 +72,8 @@ close_codes! {
     OverCapacity = 4100, "Server is over capacity";
     /// 4100, the client reads too slowly for what is sent to it. pusher-js: reconnects after 1 s.
     TooSlow = 4100, "Connection does not keep up with its messages";
+    /// 4100, more messages than the app's rate limit allows, where the app asks for a close. pusher-js: reconnects after 1 s.
+    RateLimited = 4100, "Rate limit exceeded";
     /// 4200, the server restarts. pusher-js: reconnects at once, without any delay. Not during a handshake.
     Restarting = 4200, "Server is restarting";
     /// 4201, our ping found no answer. pusher-js: reconnects at once. Not during a handshake.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rate_limit::Rate;
+
 /// Whose behaviour an app expects where Pusher and Laravel Reverb differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {
@@ -65,6 +67,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The limit on client events as a rate.
+    #[must_use]
+    pub fn client_event_rate(&self) -> Option<Rate> {
+        self.client_events_per_second.map(|times| Rate { times, window: Duration::from_secs(1) })
+    }
+
     /// The defaults of a profile.
     #[must_use]
     pub fn of(profile: Profile) -> Self {

@@ -48,7 +48,7 @@ pub(super) async fn authenticate(
     let body = read(body, app.config.limits.request_body).await?;
     let query = head.uri.query().unwrap_or_default();
     let parts = RequestParts { method: head.method.as_str(), path, query, body: &body };
-    let window = shared.config.signature_window.as_secs();
+    let window = app.config.limits.signature_window_s;
     verify_request(&app.config.credentials, &parts, unix_now(), window)
         .map_err(|e| answer::unauthorized(format!("Authentication signature invalid. {e}")))?;
     Ok(Signed { app, body, uri: head.uri })

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::answer::{self, Answer};
 use super::authenticate::Signed;
-use super::info::ChannelInfo;
+use super::info::{self, ChannelInfo};
 use super::publish::publish;
 use crate::app::App;
 use crate::server::Shared;
@@ -14,6 +14,10 @@ use crate::server::Shared;
 pub(super) async fn post(shared: &Shared, request: &Signed) -> Result<Answer, Answer> {
     let events =
         parse_batch(&request.body, &request.app.config.limits).map_err(|e| answer::publish_error(&e))?;
+    for (event, name) in events.iter().flat_map(|event| event.channels.iter().map(move |name| (event, name)))
+    {
+        info::check(&request.app, name, &event.info)?;
+    }
     publish(shared, &request.app, &events).await?;
     if events.iter().all(|event| !event.info.given) {
         return Ok(answer::empty());

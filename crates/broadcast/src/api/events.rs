@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::answer::{self, Answer};
 use super::authenticate::Signed;
-use super::info::ChannelInfo;
+use super::info::{self, ChannelInfo};
 use super::publish::publish;
 use crate::server::Shared;
 
@@ -15,6 +15,9 @@ use crate::server::Shared;
 pub(super) async fn post(shared: &Shared, request: &Signed) -> Result<Answer, Answer> {
     let event =
         parse_event(&request.body, &request.app.config.limits).map_err(|e| answer::publish_error(&e))?;
+    for name in &event.channels {
+        info::check(&request.app, name, &event.info)?;
+    }
     publish(shared, &request.app, std::slice::from_ref(&event)).await?;
     if !event.info.given {
         return Ok(answer::empty());

@@ -7,7 +7,7 @@ use hyper::{Method, Request, Response};
 
 use super::answer::{self, Answer, Body};
 use super::authenticate::{Signed, authenticate};
-use super::{batch_events, channel, channels, connections, events};
+use super::{batch_events, channel, channel_users, channels, connections, events, terminate};
 use crate::server::Shared;
 use crate::upgrade;
 
@@ -39,8 +39,8 @@ async fn signed(
     endpoint: &[&str],
 ) -> Result<Answer, Answer> {
     let methods = match endpoint {
-        ["events" | "batch_events"] => "POST",
-        ["channels"] | ["channels", _] | ["connections"] => "GET",
+        ["events" | "batch_events"] | ["users", _, "terminate_connections"] => "POST",
+        ["channels"] | ["channels", _] | ["channels", _, "users"] | ["connections"] => "GET",
         _ => return Err(answer::not_found()),
     };
     if request.method() != methods {
@@ -56,6 +56,8 @@ async fn dispatch(shared: &Shared, request: &Signed, endpoint: &[&str]) -> Resul
         ["batch_events"] => batch_events::post(shared, request).await,
         ["channels"] => Ok(channels::get(request)),
         ["channels", name] => channel::get(request, name),
+        ["channels", name, "users"] => channel_users::get(request, name),
+        ["users", user, "terminate_connections"] => Ok(terminate::post(request, user)),
         ["connections"] => Ok(connections::get(request)),
         _ => Err(answer::not_found()),
     }

@@ -5,9 +5,11 @@
 //! that is pending and gives each subscriber one write. So the busier a channel is, the more events share a write, and
 //! a publisher that waits for its flush is slowed down to what the subscribers take.
 //!
-//! `members` owns the subscriber list, `round` what one flush sends. Channels are found through
-//! [`crate::channels::Channels`].
+//! [`door`] owns who is in, `members` the list that a fan-out walks, `round` what one flush sends. Channels are found
+//! through [`crate::channels::Channels`].
 
+mod count;
+mod door;
 mod members;
 mod round;
 #[cfg(test)]
@@ -18,12 +20,14 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use gema_protocol::channel::ChannelName;
+use gema_protocol::presence::{Member, UserId};
 use gema_protocol::socket_id::SocketId;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use members::{CHUNK, Chunk, Members};
-pub(crate) use members::{Slot, Subscription};
+use door::Door;
+pub(crate) use door::Refused;
+use members::{CHUNK, Chunk, Slot, Subscription};
 use round::Round;
 
 use crate::outbound::Outbound;
@@ -31,16 +35,8 @@ use crate::outbound::Outbound;
 /// A channel with at least one subscriber.
 pub(crate) struct Channel {
     name: ChannelName,
-    members: Mutex<Door>,
+    door: Mutex<Door>,
     pending: Mutex<Pending>,
-}
-
-/// The subscribers, and whether new ones may still come in.
-#[derive(Default)]
-struct Door {
-    members: Members,
-    /// The last subscriber has left and the channel is being taken out of the registry: a joiner starts a new one.
-    closed: bool,
 }
 
 #[derive(Default)]
@@ -58,8 +54,31 @@ impl Pending {
     }
 }
 
-/// The channel closed between being found and being joined.
-pub(crate) struct Closed;
+/// A connection's membership of a channel, kept by the connection.
+pub(crate) struct Joined {
+    subscription: Arc<Subscription>,
+    slot: Slot,
+    user: Option<UserId>,
+}
+
+impl Joined {
+    /// The member this connection is in a presence channel.
+    pub(crate) fn user(&self) -> Option<&UserId> {
+        self.user.as_ref()
+    }
+}
+
+/// What a joining connection brings and is to be sent.
+pub(crate) struct Joiner<'a> {
+    /// Where its events go.
+    pub(crate) outbound: &'a Arc<Outbound>,
+    /// Who it is, in a presence channel.
+    pub(crate) member: Option<&'a Member>,
+    /// Most members the channel may have.
+    pub(crate) most_members: Option<usize>,
+    /// Sent after the confirmation and before the first live event: the cached event.
+    pub(crate) then: Option<&'a Bytes>,
+}
 
 /// A published event's delivery: wait for it to slow the publisher down to the pace of the fan-out.
 #[must_use = "a publisher that does not wait is not slowed down"]
@@ -88,7 +107,7 @@ impl Delivery {
 impl Channel {
     /// An empty channel.
     pub(crate) fn new(name: ChannelName) -> Self {
-        Self { name, members: Mutex::default(), pending: Mutex::default() }
+        Self { name, door: Mutex::default(), pending: Mutex::default() }
     }
 
     /// The channel's name.
@@ -98,7 +117,17 @@ impl Channel {
 
     /// How many connections subscribe.
     pub(crate) fn subscription_count(&self) -> usize {
-        self.members.lock().members.len()
+        self.door.lock().members.len()
+    }
+
+    /// How many distinct users a presence channel has.
+    pub(crate) fn user_count(&self) -> usize {
+        self.door.lock().roster.len()
+    }
+
+    /// The distinct users of a presence channel, as text.
+    pub(crate) fn user_ids(&self) -> Vec<String> {
+        self.door.lock().roster.user_ids().map(str::to_owned).collect()
     }
 
     /// Bytes of events that wait for the flush under way.
@@ -106,49 +135,77 @@ impl Channel {
         self.pending.lock().round.bytes()
     }
 
-    /// Lets a connection in. `greeting` is sent under the same lock: no event of the channel overtakes it, and none
-    /// published after the client has read it is missed.
-    pub(crate) fn join(&self, outbound: &Arc<Outbound>, greeting: &Bytes) -> Result<Joined, Closed> {
-        let mut door = self.members.lock();
-        if door.closed {
-            return Err(Closed);
+    /// Lets a connection in. It is sent the confirmation under the same lock: no event of the channel overtakes that,
+    /// and none published after the client has read it is missed. The others are told of a user's first connection.
+    pub(crate) fn join(self: &Arc<Self>, joiner: &Joiner<'_>) -> Result<Joined, Refused> {
+        let mut door = self.door.lock();
+        door.admit(joiner)?;
+        if let Some(added) = joiner.member.and_then(|member| door.enter(&self.name, member)) {
+            self.pending.lock().push(added, None);
         }
-        // Read before the greeting leaves: what is published once the client has read that is newer.
+        // Read before the confirmation leaves: what is published once the client has read that is newer.
         let since = self.pending.lock().newest;
-        outbound.send(greeting);
-        let subscription =
-            Arc::new(Subscription { outbound: outbound.clone(), live: AtomicBool::new(true), since });
+        door.greet(&self.name, joiner);
+        let live = AtomicBool::new(true);
+        let subscription = Arc::new(Subscription { outbound: joiner.outbound.clone(), live, since });
         let slot = door.members.join(subscription.clone());
-        Ok(Joined { subscription, slot })
+        drop(door);
+        self.flush();
+        Ok(Joined { subscription, slot, user: joiner.member.map(|member| member.user_id.clone()) })
+    }
+
+    /// Confirms a subscription once more: a client may repeat itself.
+    pub(crate) fn greet_again(&self, joiner: &Joiner<'_>) {
+        self.door.lock().greet(&self.name, joiner);
     }
 
     /// Takes a connection out; nothing of this channel is sent to it afterwards, also by a fan-out under way. True when
     /// it was the last: the caller then removes the channel from the registry.
-    pub(crate) fn leave(&self, joined: &Joined) -> bool {
+    pub(crate) fn leave(self: &Arc<Self>, joined: &Joined) -> bool {
         joined.subscription.outbound.revoke(&joined.subscription.live);
-        let mut door = self.members.lock();
+        let mut door = self.door.lock();
         door.members.leave(joined.slot, &joined.subscription);
-        door.closed = door.members.len() == 0;
-        door.closed
+        if let Some(removed) = joined.user().and_then(|user| door.exit(&self.name, user)) {
+            self.pending.lock().push(removed, None);
+        }
+        let last = door.close_if_empty();
+        drop(door);
+        self.flush();
+        last
+    }
+
+    /// Lets nobody in any more when nobody is in; true when that is so, and the caller removes it from the registry.
+    pub(crate) fn close_if_empty(&self) -> bool {
+        self.door.lock().close_if_empty()
     }
 
     /// Sends complete frames to every subscriber but `except`.
     pub(crate) fn publish(self: &Arc<Self>, frame: Bytes, except: Option<SocketId>) -> Delivery {
-        let many = self.subscription_count() > CHUNK;
+        let delivery = self.push(frame, except);
+        self.flush();
+        delivery
+    }
+
+    /// Appends to what is pending. The caller calls [`Channel::flush`] when it holds no lock any more.
+    pub(crate) fn push(&self, frame: Bytes, except: Option<SocketId>) -> Delivery {
         let mut pending = self.pending.lock();
         pending.push(frame, except);
-        if pending.flushing {
-            return Delivery(Some(pending.round.wait()));
+        Delivery(Some(pending.round.wait()))
+    }
+
+    /// Sends what is pending, unless a flush is under way that will.
+    pub(crate) fn flush(self: &Arc<Self>) {
+        let mut pending = self.pending.lock();
+        if pending.flushing || pending.round.is_empty() {
+            return;
         }
         pending.flushing = true;
-        let served = many.then(|| pending.round.wait());
         drop(pending);
-        if many {
+        if self.subscription_count() > CHUNK {
             tokio::spawn(self.clone().flush_in_turns());
         } else {
             self.flush_in_place();
         }
-        Delivery(served)
     }
 
     /// Flushes a small channel without a pause, which no cancelled request can interrupt half way.
@@ -177,7 +234,7 @@ impl Channel {
     }
 
     fn snapshot(&self) -> Vec<Chunk> {
-        self.members.lock().members.snapshot()
+        self.door.lock().members.snapshot()
     }
 
     /// Everything that waits, or `None` and the end of this flush.
@@ -196,10 +253,4 @@ impl Channel {
         pending.flushing = !pending.round.is_empty();
         pending.flushing
     }
-}
-
-/// A connection's membership of a channel, kept by the connection.
-pub(crate) struct Joined {
-    subscription: Arc<Subscription>,
-    slot: Slot,
 }

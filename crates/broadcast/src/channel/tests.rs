@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use gema_protocol::limits::{Limits, Profile};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::members::Members;
 use super::*;
 use crate::registration::random_id;
 
@@ -17,21 +19,34 @@ async fn pair(listener: &TcpListener) -> (Arc<Outbound>, TcpStream) {
     (Arc::new(Outbound::new(random_id(), server, 1 << 20)), client.unwrap())
 }
 
+/// The frame that confirms a subscription; tests read it as `+`.
+fn confirmation() -> String {
+    String::from_utf8_lossy(&gema_protocol::frame::subscription_succeeded("orders")).into_owned()
+}
+
 fn channel() -> Arc<Channel> {
     Arc::new(Channel::new(ChannelName::parse("orders", 200).unwrap()))
 }
 
-fn join(channel: &Channel, outbound: &Arc<Outbound>) -> Joined {
-    channel.join(outbound, &Bytes::from_static(b"+")).ok().unwrap()
+fn joiner(outbound: &Arc<Outbound>) -> Joiner<'_> {
+    Joiner { outbound, member: None, most_members: None, then: None }
+}
+
+fn join(channel: &Arc<Channel>, outbound: &Arc<Outbound>) -> Joined {
+    channel.join(&joiner(outbound)).unwrap()
+}
+
+fn member(id: u8) -> Member {
+    Member::parse(&format!(r#"{{"user_id":"{id}"}}"#), &Limits::of(Profile::Reverb)).unwrap()
 }
 
 /// What the client receives up to the server's end of stream.
 async fn read_all(outbound: &Outbound, client: &mut TcpStream) -> String {
     std::future::poll_fn(|cx| outbound.poll_drain(cx)).await.unwrap();
     outbound.finish_writing();
-    let mut text = String::new();
-    client.read_to_string(&mut text).await.unwrap();
-    text
+    let mut bytes = Vec::new();
+    client.read_to_end(&mut bytes).await.unwrap();
+    String::from_utf8_lossy(&bytes).replace(&confirmation(), "+")
 }
 
 #[tokio::test]
@@ -44,7 +59,7 @@ async fn a_greeting_precedes_events_and_nothing_follows_a_leave() {
     assert!(channel.leave(&joined), "the last one out closes the channel");
     channel.publish(Bytes::from_static(b"3"), None).wait().await;
     assert_eq!(read_all(&outbound, &mut client).await, "+12");
-    assert!(channel.join(&outbound, &Bytes::new()).is_err(), "a closed channel lets nobody in");
+    assert!(channel.join(&joiner(&outbound)).is_err(), "a closed channel lets nobody in");
 }
 
 #[tokio::test]
@@ -121,6 +136,53 @@ async fn a_large_channel_gets_every_event_of_concurrent_publishers_in_their_orde
             assert_eq!(of_one, (0..50).map(|n| format!("{name}{n}")).collect::<Vec<_>>());
         }
     }
+}
+
+/// The names of the events in what a client received, in order.
+fn events(text: &str) -> Vec<&str> {
+    text.split(r#""event":""#).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[tokio::test]
+async fn presence_tells_the_others_once_per_user_and_never_oneself() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap()));
+    let (first, second) = (member(1), member(2));
+    let mut sockets = Vec::new();
+    let mut inside = Vec::new();
+    for member in [&first, &second, &second] {
+        let (outbound, client) = pair(&listener).await;
+        inside.push(channel.join(&Joiner { member: Some(member), ..joiner(&outbound) }).unwrap());
+        sockets.push((outbound, client));
+    }
+    assert_eq!((channel.subscription_count(), channel.user_count()), (3, 2));
+    channel.leave(&inside[1]);
+    channel.leave(&inside[2]);
+    let mut seen = Vec::new();
+    for (outbound, client) in &mut sockets {
+        seen.push(read_all(outbound, client).await);
+    }
+    let (ok, added, removed) = ("subscription_succeeded", "member_added", "member_removed");
+    let short = |text| {
+        events(text).into_iter().map(|name| name.trim_start_matches("pusher_internal:")).collect::<Vec<_>>()
+    };
+    assert_eq!(short(&seen[0]), [ok, added, removed]);
+    assert_eq!(short(&seen[1]), [ok], "the user's own connections are told nothing of it");
+    assert_eq!(short(&seen[2]), [ok]);
+    assert!(seen[2].contains(r#"\"count\":2"#), "{}", seen[2]);
+}
+
+#[tokio::test]
+async fn a_full_presence_channel_takes_further_connections_of_its_members_only() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap()));
+    let (outbound, _client) = pair(&listener).await;
+    let (first, second) = (member(1), member(2));
+    let as_member = |member| Joiner { member: Some(member), most_members: Some(1), ..joiner(&outbound) };
+    assert!(channel.join(&as_member(&first)).is_ok());
+    assert!(matches!(channel.join(&as_member(&second)), Err(Refused::Full(1))));
+    assert!(channel.join(&as_member(&first)).is_ok());
+    assert_eq!((channel.subscription_count(), channel.user_count()), (2, 1));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! it ends, for whatever reason, all of that goes by `Drop`. What a frame means is decided in [`session`]; what may be
 //! written is decided in [`crate::outbound`].
 
+mod command;
 mod io;
 mod session;
 
@@ -115,15 +116,16 @@ struct Connection {
 impl Connection {
     async fn open(registration: Registration, early: Bytes) -> Self {
         let outbound = registration.outbound().clone();
-        let config = &registration.app().config;
-        let greeting = frame::connection_established(outbound.id(), config.activity_timeout_s);
-        let limit = config.limits.client_message;
+        let limits = &registration.app().config.limits;
+        let greeting = frame::connection_established(outbound.id(), limits.activity_timeout_s);
+        let limit = limits.client_message;
         let websocket_config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(limit))
             .max_frame_size(Some(limit));
-        let liveness = Liveness::new(Duration::ZERO, config.ping_interval, config.pong_timeout);
+        let liveness =
+            Liveness::new(Duration::ZERO, seconds(limits.ping_interval_s), seconds(limits.pong_grace_s));
         let opened = Instant::now();
         let alarm = Box::pin(sleep_until(opened + liveness.next_deadline()));
         outbound.send(&greeting);
@@ -158,10 +160,9 @@ impl Connection {
             }
             let Poll::Ready(message) = next else { return Poll::Pending };
             match message {
-                Some(Ok(Message::Text(text))) => {
-                    self.publishing = self.session.on_text(&text).into_receiver()
-                }
-                Some(Ok(Message::Binary(bytes))) => self.publishing = self.on_binary(&bytes),
+                Some(Ok(Message::Text(text))) => self.on_text(&text),
+                // The protocol is text, but some clients send it as binary frames.
+                Some(Ok(Message::Binary(bytes))) => self.on_text(&String::from_utf8_lossy(&bytes)),
                 // The answer to a close frame is written by the next poll, which then says that the connection is closed.
                 Some(Ok(Message::Close(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(fault)) => return Poll::Ready(Ending { last_words: last_words(&fault) }),
@@ -180,9 +181,8 @@ impl Connection {
         true
     }
 
-    /// The protocol is text, but some clients send it as binary frames.
-    fn on_binary(&mut self, bytes: &[u8]) -> Option<oneshot::Receiver<()>> {
-        self.session.on_text(&String::from_utf8_lossy(bytes)).into_receiver()
+    fn on_text(&mut self, text: &str) {
+        self.publishing = self.session.on_text(text, self.opened.elapsed()).into_receiver();
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
@@ -212,4 +212,8 @@ fn last_words(fault: &WsError) -> Option<Bytes> {
         WsError::Protocol(_) => Some(frame::close(CloseCode::ProtocolViolation)),
         _ => None,
     }
+}
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
 }

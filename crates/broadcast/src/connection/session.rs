@@ -1,127 +1,111 @@
-//! What a client's messages do. One session per connection; it holds the subscriptions and gives them back by `Drop`.
+//! What a client's messages do: one session per connection. Each command has a file of its own in [`super::command`].
+//! What the session holds (subscriptions, sign-in, watchlist) is given back by `Drop`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use gema_protocol::channel::{ChannelKind, ChannelName};
+use gema_protocol::channel::ChannelName;
+use gema_protocol::close::CloseCode;
 use gema_protocol::error::ErrorEvent;
-use gema_protocol::message::{ClientMessage, Subscribe};
-use gema_protocol::signature::verify_channel;
+use gema_protocol::message::ClientMessage;
+use gema_protocol::presence::Member;
+use gema_protocol::rate_limit::RateLimiter;
 use gema_protocol::{frame, message};
-use serde_json::value::RawValue;
 
+use super::command::{client_event, signin, subscribe, unsubscribe};
 use crate::app::App;
 use crate::channel::{Channel, Delivery, Joined};
-use crate::config::ClientEvents;
 use crate::outbound::Outbound;
 use crate::registration::Registration;
 
 /// A connection's dealings with its app.
 pub(super) struct Session {
     registration: Registration,
-    subscriptions: HashMap<ChannelName, (Arc<Channel>, Joined)>,
+    /// The channels it is in.
+    pub(super) subscriptions: HashMap<ChannelName, (Arc<Channel>, Joined)>,
+    /// The user it is signed in as.
+    pub(super) user: Option<Box<Member>>,
+    /// Users it watches.
+    pub(super) watchlist: Vec<Box<str>>,
+    /// Its client events.
+    pub(super) client_events: Option<RateLimiter>,
+    messages: Option<RateLimiter>,
 }
 
 impl Session {
     pub(super) fn new(registration: Registration) -> Self {
-        Self { registration, subscriptions: HashMap::new() }
+        let config = &registration.app().config;
+        let messages = config.message_rate.map(|limit| RateLimiter::new(limit.rate));
+        let client_events = config.limits.client_event_rate().map(RateLimiter::new);
+        Self {
+            registration,
+            subscriptions: HashMap::new(),
+            user: None,
+            watchlist: Vec::new(),
+            client_events,
+            messages,
+        }
     }
 
+    /// The app it is connected to.
+    pub(super) fn app(&self) -> &Arc<App> {
+        self.registration.app()
+    }
+
+    /// Where its client's frames go.
     pub(super) fn outbound(&self) -> &Arc<Outbound> {
         self.registration.outbound()
     }
 
-    /// Handles one message. A client event's delivery comes back, for the connection to wait for.
-    pub(super) fn on_text(&mut self, text: &str) -> Delivery {
-        let handled = message::parse(text).and_then(|message| self.on_message(message));
+    /// Handles one message at `now`, a time since the connection was opened. A client event's delivery comes back, for
+    /// the connection to wait for.
+    pub(super) fn on_text(&mut self, text: &str, now: Duration) -> Delivery {
+        if self.messages.as_mut().is_some_and(|limiter| !limiter.allows(now)) {
+            return self.refuse_rate();
+        }
+        let handled = message::parse(text).and_then(|message| self.on_message(message, now));
         handled.unwrap_or_else(|error| {
             self.outbound().send(&frame::error(&error, None));
             Delivery::done()
         })
     }
 
-    fn on_message(&mut self, message: ClientMessage<'_>) -> Result<Delivery, ErrorEvent> {
+    fn on_message(&mut self, message: ClientMessage<'_>, now: Duration) -> Result<Delivery, ErrorEvent> {
         match message {
             ClientMessage::Ping => self.outbound().send(&frame::pong()),
             ClientMessage::Pong | ClientMessage::Ignored => {}
-            ClientMessage::Subscribe(request) => self.subscribe(&request)?,
-            ClientMessage::Unsubscribe { channel } => self.unsubscribe(&channel),
-            ClientMessage::Signin { .. } => return Err(ErrorEvent::invalid_message()),
+            ClientMessage::Subscribe(request) => subscribe::run(self, &request)?,
+            ClientMessage::Unsubscribe { channel } => unsubscribe::run(self, &channel),
+            ClientMessage::Signin { auth, user_data } => signin::run(self, &auth, &user_data)?,
             ClientMessage::ClientEvent { event, channel, data } => {
-                return self.client_event(&event, &channel, data);
+                return client_event::run(self, &client_event::ClientEvent { event, channel, data }, now);
             }
         }
         Ok(Delivery::done())
     }
 
-    fn subscribe(&mut self, request: &Subscribe<'_>) -> Result<(), ErrorEvent> {
-        let limit = self.app().config.limits.channel_name;
-        let name = ChannelName::parse(&request.channel, limit).map_err(ErrorEvent::invalid_channel)?;
-        self.authorize(&name, request)?;
-        let greeting = frame::subscription_succeeded(&name);
-        if self.subscriptions.contains_key(&name) {
-            self.outbound().send(&greeting);
-            return Ok(());
+    /// Too many messages: the client is told, and sent away for a second if the app wants that.
+    fn refuse_rate(&self) -> Delivery {
+        self.outbound().send(&frame::error(&ErrorEvent::rate_limited(), None));
+        if self.app().config.message_rate.is_some_and(|limit| limit.terminate) {
+            self.outbound().close(&frame::close(CloseCode::RateLimited));
         }
-        let joined = self.app().channels.join(&name, self.outbound(), &greeting);
-        self.subscriptions.insert(name, joined);
-        Ok(())
-    }
-
-    fn authorize(&self, name: &ChannelName, request: &Subscribe<'_>) -> Result<(), ErrorEvent> {
-        match name.kind() {
-            ChannelKind::Public | ChannelKind::Cache => return Ok(()),
-            // Open to a signed-in user alone, and there is no sign-in yet.
-            ChannelKind::ServerToUser => return Err(ErrorEvent::unauthorized()),
-            ChannelKind::Private
-            | ChannelKind::PrivateEncrypted
-            | ChannelKind::PrivateCache
-            | ChannelKind::PrivateEncryptedCache
-            | ChannelKind::Presence
-            | ChannelKind::PresenceCache => {}
-        }
-        let auth = request.auth.as_deref().unwrap_or_default();
-        let socket_id = self.outbound().id().to_string();
-        let credentials = &self.app().config.credentials;
-        verify_channel(credentials, &socket_id, name, request.channel_data.as_deref(), auth)
-            .map_err(|_| ErrorEvent::unauthorized())
-    }
-
-    fn unsubscribe(&mut self, channel: &str) {
-        if let Some((channel, joined)) = self.subscriptions.remove(channel) {
-            self.app().channels.leave(&channel, &joined);
-        }
-    }
-
-    fn client_event(
-        &self,
-        event: &str,
-        channel: &str,
-        data: Option<&RawValue>,
-    ) -> Result<Delivery, ErrorEvent> {
-        let config = &self.app().config;
-        if config.client_events == ClientEvents::Nobody {
-            return Err(ErrorEvent::client_events_off());
-        }
-        let Some((channel, _)) = self.subscriptions.get(channel) else {
-            return Err(ErrorEvent::not_a_member());
-        };
-        if !channel.name().kind().accepts_client_events() {
-            return Err(ErrorEvent::client_event_on_public_channel());
-        }
-        let frame = frame::client_event(event, channel.name(), data, None);
-        Ok(channel.publish(frame, Some(self.outbound().id())))
-    }
-
-    fn app(&self) -> &Arc<App> {
-        self.registration.app()
+        Delivery::done()
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let (app, outbound) = (self.registration.app(), self.registration.outbound());
         for (_, (channel, joined)) in self.subscriptions.drain() {
-            self.registration.app().channels.leave(&channel, &joined);
+            unsubscribe::leave(app, outbound, &channel, &joined);
+        }
+        for id in &self.watchlist {
+            app.users.unwatch(id, outbound);
+        }
+        if let Some(user) = &self.user {
+            app.users.sign_out(user.user_id.as_str(), outbound);
         }
     }
 }
