@@ -10,8 +10,8 @@ const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 export const ARTEFACTS = path.join(ROOT, 'artefacts');
 
-/** One browser with one session, as one person uses it; closed at the end of the test. */
-export async function browser(t, gema, { width = 1280, height = 800 } = {}) {
+/** One browser with one session, as one person uses it; closed at the end of the test. `expected` errors are ignored. */
+export async function browser(t, gema, { width = 1280, height = 800, expected = /^$/ } = {}) {
   const chrome = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET });
   const context = await chrome.newContext({ baseURL: gema.web, viewport: { width, height }, locale: 'en-GB' });
   context.setDefaultTimeout(PATIENCE);
@@ -19,7 +19,8 @@ export async function browser(t, gema, { width = 1280, height = 800 } = {}) {
   context.on('page', (page) => watch(page, gema, complaints));
   t.after(async () => {
     await chrome.close();
-    assert.deepEqual(complaints, [], 'the console and the network are clean');
+    const unexpected = complaints.filter(({ text }) => !expected.test(text));
+    assert.deepEqual(unexpected, [], 'the console and the network are clean');
   });
   return context;
 }
@@ -29,12 +30,12 @@ function watch(page, gema, complaints) {
   page.on('console', (message) => {
     // Before the login the page asks who it is talking to, and the browser itself reports the 401.
     const asking = message.location().url === `${gema.web}/api/user` && message.text().includes('401');
-    if (message.type() === 'error' && !asking) complaints.push(`${page.url()}: ${message.text()}`);
+    if (message.type() === 'error' && !asking) complaints.push({ page: page.url(), text: message.text() });
   });
-  page.on('pageerror', (error) => complaints.push(`${page.url()}: ${error.stack}`));
+  page.on('pageerror', (error) => complaints.push({ page: page.url(), text: error.stack }));
   page.on('request', (request) => {
     const { hostname } = new URL(request.url());
-    if (hostname && hostname !== '127.0.0.1') complaints.push(`${page.url()} asks ${request.url()}`);
+    if (hostname && hostname !== '127.0.0.1') complaints.push({ page: page.url(), text: `asks ${request.url()}` });
   });
 }
 

@@ -53,6 +53,7 @@ async fn malformed_messages_are_answered_and_the_connection_stays() {
         r#"{"event":"pusher:nonsense","data":{}}"#,
         r#"{"event":"pusher:","data":{}}"#,
         r#"{"event":"pusher:connection_established","data":{}}"#,
+        r#"{"event":"pusher_internal:member_added","channel":"a","data":"{}"}"#,
         r#"{"event":"client-x","data":{}}"#,
         r#"{"event":"client-x","channel":7,"data":{}}"#,
         r#"{"event":"pusher:ping"} trailing"#,
@@ -107,11 +108,8 @@ async fn r_reverb_291_forged_and_empty_channel_names_are_refused() {
 async fn unknown_events_and_fields_are_ignored() {
     let gema = Setup::broadcast().start().await;
     let mut client = gema.client().await;
-    for text in [
-        r#"{"event":"anything","data":{},"channel":"a"}"#,
-        r#"{"event":"pusher_internal:subscription_succeeded","channel":"a","data":"{}"}"#,
-    ] {
-        client.send_text(text).await;
+    for event in ["anything", "App\\\\Events\\\\OrderShipped", "pusherlike", "Pusher:ping", ""] {
+        client.send_text(&format!(r#"{{"event":"{event}","data":{{}},"channel":"a"}}"#)).await;
     }
     client.nothing_came().await;
     client.send_text(r#"{"x":[{}],"event":"pusher:subscribe","data":{"y":1,"channel":"a"},"z":null}"#).await;
@@ -141,13 +139,13 @@ async fn a_frame_over_the_limit_ends_its_connection_with_1009() {
 
 #[tokio::test]
 async fn the_frame_limit_is_the_configured_one() {
-    let gema = Setup::broadcast().env("REVERB_APP_MAX_MESSAGE_SIZE", "500").start().await;
+    let gema = Setup::broadcast().env("REVERB_APP_MAX_MESSAGE_SIZE", "2000").start().await;
     let mut client = gema.client().await;
     let text = |size: usize| format!(r#"{{"event":"ignored","channel":"{}"}}"#, "x".repeat(size - 32));
-    assert_eq!(text(500).len(), 500);
-    client.send_text(&text(500)).await;
+    assert_eq!(text(2000).len(), 2000);
+    client.send_text(&text(2000)).await;
     client.nothing_came().await;
-    client.send_text(&text(501)).await;
+    client.send_text(&text(2001)).await;
     assert_eq!(client.closed().await.0, 1009);
 }
 
