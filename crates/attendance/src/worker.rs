@@ -41,9 +41,12 @@ enum Outcome {
 /// What the loop remembers between two looks at the outbox.
 #[derive(Debug, Default)]
 struct Progress {
-    /// The server did not take the last event for a reason that may pass.
-    knocking: bool,
-    /// The earliest moment at which a row that was put back is due.
+    /// How often in a row the server did not take an event for a reason that may pass. While this is not zero, one
+    /// event at a time knocks, with growing pauses, however many wait.
+    failures: u32,
+    /// Not before this moment.
+    knock_at: Option<Instant>,
+    /// The earliest moment at which something that was put back is due.
     due: Option<Instant>,
 }
 
@@ -53,7 +56,7 @@ impl Worker {
         let mut flying = JoinSet::new();
         let mut progress = Progress::default();
         while !*end.borrow_and_update() {
-            let full = self.launch(&mut flying, &mut progress).await;
+            let full = self.launch(&mut flying, &progress).await;
             tokio::select! {
                 Some(done) = flying.join_next() => self.note(done.ok(), &mut progress).await,
                 () = self.wake.notified(), if !full => {}
@@ -66,11 +69,14 @@ impl Worker {
     }
 
     /// Claims as much as may fly beside what flies already. True when nothing more may start until something lands.
-    async fn launch(&self, flying: &mut JoinSet<Outcome>, progress: &mut Progress) -> bool {
-        let at_once = if progress.knocking { 1 } else { self.config.concurrency.max(1) };
+    async fn launch(&self, flying: &mut JoinSet<Outcome>, progress: &Progress) -> bool {
+        let at_once = if progress.failures > 0 { 1 } else { self.config.concurrency.max(1) };
         let limit = at_once.saturating_sub(flying.len());
         if limit == 0 {
             return true;
+        }
+        if progress.pause().is_some() {
+            return false;
         }
         let claim = Claim { owner: &self.name, limit, lease: self.config.lease };
         match self.store.claim(claim).await {
@@ -86,6 +92,9 @@ impl Worker {
 
     /// How long nothing can be due.
     fn nap(&self, progress: &mut Progress) -> Duration {
+        if let Some(pause) = progress.pause() {
+            return pause;
+        }
         let left = progress.due.map(|due| due.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
             progress.due = None;
@@ -95,19 +104,28 @@ impl Worker {
 
     async fn note(&self, outcome: Option<Outcome>, progress: &mut Progress) {
         match outcome {
-            Some(Outcome::Published) if progress.knocking => {
-                progress.knocking = false;
-                if let Err(error) = self.store.hurry().await {
+            Some(Outcome::Published) => {
+                // One failure alone may be the event's own fault; it must not come back at once, again and again.
+                if progress.failures > 1
+                    && let Err(error) = self.store.hurry().await
+                {
                     tracing::warn!(%error, "Events that waited for the broadcast server wait a little longer");
                 }
+                (progress.failures, progress.knock_at) = (0, None);
             }
             Some(Outcome::Failed { due, transient }) => {
-                // A refusal with words (4xx) is an answer: the server is there.
-                progress.knocking = transient;
-                progress.due = Some(progress.due.map_or(due, |earlier| earlier.min(due)));
+                progress.due_by(due);
+                // What flew together fails together: that is one failure. And a refusal with words (4xx) is none, the
+                // server is there.
+                if transient && progress.pause().is_none() {
+                    progress.failures = progress.failures.saturating_add(1);
+                    let knock_at = Instant::now() + self.backoff(i64::from(progress.failures));
+                    progress.knock_at = Some(knock_at);
+                    progress.due_by(knock_at);
+                }
             }
-            // Nothing to learn, or a task that broke off: its lease will run out.
-            Some(Outcome::Published) | None => {}
+            // A task that broke off; its lease will run out.
+            None => {}
         }
     }
 
@@ -202,5 +220,17 @@ impl Worker {
         let full = self.config.backoff.saturating_mul(1 << doublings).min(self.config.backoff_max);
         let random = getrandom::u32().unwrap_or(u32::MAX);
         full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+}
+
+impl Progress {
+    /// How long the next knock has to wait.
+    fn pause(&self) -> Option<Duration> {
+        let left = self.knock_at?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn due_by(&mut self, due: Instant) {
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 }

@@ -1,5 +1,6 @@
 //! SQL of `attendances`. Each change writes its event to the outbox in the same transaction.
 
+use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, QueryBuilder, Row, Sqlite, SqliteConnection};
 
@@ -51,8 +52,10 @@ pub(crate) struct Filter {
 }
 
 /// Figures of one day.
-#[derive(Debug, Default, serde::Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Summary {
+    /// Local working day, `YYYY-MM-DD`.
+    pub date: String,
     pub present: i64,
     pub late: i64,
     pub checked_out: i64,
@@ -143,6 +146,7 @@ impl Store {
         .fetch_one(&self.read)
         .await?;
         Ok(Summary {
+            date: date.to_owned(),
             present: row.try_get("present")?,
             late: row.try_get("late")?,
             checked_out: row.try_get("checked_out")?,

@@ -20,7 +20,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-pub(crate) use attendances::{CheckIn, CheckedIn, Filter, Writer};
+pub(crate) use attendances::{CheckIn, CheckedIn, Filter, Summary, Writer};
 pub use migrate::{Migrated, migrate};
 pub(crate) use outbox::{Claim, Job};
 pub(crate) use users::NewUser;
@@ -67,7 +67,7 @@ impl Store {
             .before_acquire(|connection, _| Box::pin(async move { durable(connection).await.map(|()| true) }))
             .connect_with(options.clone())
             .await
-            .map_err(|error| cannot_open(url, &error))?;
+            .map_err(|error| cannot_open(url, create, &error))?;
         Ok(Self { read: pool(READERS).connect_lazy_with(options), write })
     }
 
@@ -102,12 +102,12 @@ async fn durable(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query("PRAGMA synchronous = FULL").execute(connection).await.map(drop)
 }
 
-fn cannot_open(url: &str, error: &sqlx::Error) -> StartError {
+fn cannot_open(url: &str, create: bool, error: &sqlx::Error) -> StartError {
     let fix = match error.as_database_error().and_then(|error| error.code()).as_deref() {
         // SQLITE_CANTOPEN and its extended forms.
+        Some("14") if create => "check that its folder exists and that this user may write there",
         Some("14") => {
-            "run `gema migrate` if the file does not exist yet; otherwise check that its folder exists and that this \
-             user may write there"
+            "run `gema migrate` to create it, or check that this user may read and write it and its folder"
         }
         // SQLITE_READONLY and its extended forms.
         Some("8" | "264" | "520" | "776" | "1032" | "1288" | "1544") => {

@@ -128,20 +128,54 @@ async fn a_server_that_is_not_there_costs_only_time() {
 
 #[tokio::test]
 async fn the_first_success_after_an_outage_hurries_all_that_waited() {
-    let Kit { stage, node } = Kit::start_with(|config| {
-        config.worker.backoff = Duration::from_secs(3600);
-        config.worker.backoff_max = Duration::from_secs(3600);
-    })
-    .await;
-    stage.broadcast.answer([Answer::Status(503)]);
+    let stage = Stage::new().await;
+    let mut config = stage.config();
+    config.worker.in_process = false;
+    let node = stage.node(config).await;
     let (_, sari) = node.employee("Sari").await;
     let (_, budi) = node.employee("Budi").await;
     node.check_in(&sari).await;
-    wait_for(&stage, "SELECT COUNT(*) FROM outbox WHERE postponed = 1 AND lease_owner IS NULL").await;
     node.check_in(&budi).await;
-    let published = stage.broadcast.wait(3).await;
+    node.stop().await;
+    // As if the first had knocked in vain for long.
+    sqlx::query("UPDATE outbox SET postponed = 9, available_at = '2999-01-01 00:00:00.000000' WHERE id = 1")
+        .execute(&mut stage.database().await)
+        .await
+        .unwrap();
+    stage.broadcast.answer([503, 503].map(Answer::Status));
+    let node = stage.node(stage.config()).await;
+    let published = stage.broadcast.wait(4).await;
     stage.drained().await;
-    assert_eq!(event_id(&published[0]), event_id(&published[2]));
+    let names: Vec<_> =
+        published.iter().map(|p| p.data("attendances")["attendance"]["user"]["name"].clone()).collect();
+    assert_eq!(names, ["Budi", "Budi", "Budi", "Sari"]);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn during_an_outage_only_one_knocks_however_many_wait() {
+    let stage = Stage::new().await;
+    let mut config = stage.config();
+    config.worker.in_process = false;
+    let node = stage.node(config.clone()).await;
+    let (_, token) = node.employee("Sari").await;
+    for _ in 0..5 {
+        node.check_in(&token).await;
+        node.check_out(&token).await;
+    }
+    node.stop().await;
+    stage.broadcast.answer([Answer::Status(503)]);
+    config.worker.in_process = true;
+    config.worker.concurrency = 1;
+    config.worker.poll = Duration::from_millis(10);
+    config.worker.backoff = Duration::from_secs(3600);
+    config.worker.backoff_max = Duration::from_secs(3600);
+    let node = stage.node(config).await;
+    wait_for(&stage, "SELECT COUNT(*) FROM outbox WHERE postponed = 1 AND lease_owner IS NULL").await;
+    // The others are due all the time. Nothing can be waited for here: a knock too many would come at once.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(stage.broadcast.published().len(), 1);
+    node.stop().await;
 }
 
 #[tokio::test]

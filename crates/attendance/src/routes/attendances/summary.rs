@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::routes::query::Params;
 use crate::state::App;
+use crate::store::Summary;
 
 /// `{"date", "present", "late", "checked_out", "open"}` of `?date=` (today without it): of all people for an admin,
 /// of themselves for an employee.
@@ -16,16 +16,9 @@ pub(crate) async fn summary(
     State(app): State<App>,
     caller: Caller,
     mut params: Params,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Summary>, Error> {
     let asked = params.date("date");
     params.finish()?;
     let date = asked.unwrap_or_else(|| app.working_day.judge(Timestamp::now()).0);
-    let counts = app.store.summary(&date, caller.sees_only()).await?;
-    Ok(Json(json!({
-        "date": date,
-        "present": counts.present,
-        "late": counts.late,
-        "checked_out": counts.checked_out,
-        "open": counts.open,
-    })))
+    Ok(Json(app.store.summary(&date, caller.sees_only()).await?))
 }
