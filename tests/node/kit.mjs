@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -183,25 +183,37 @@ export async function subscribed(client, name) {
   return channel;
 }
 
-export function signature(socketId, channel) {
-  return `${APP.key}:${createHmac('sha256', APP.secret).update(`${socketId}:${channel}`).digest('hex')}`;
+const digest = (text) => createHmac('sha256', APP.secret).update(text).digest('hex');
+
+/** What a back end answers a client that wants to join a channel. */
+function admission(socketId, channel, person) {
+  const data = channel.startsWith('presence-') ? person : undefined;
+  const answer = { auth: `${APP.key}:${digest([socketId, channel, data].filter(Boolean).join(':'))}` };
+  if (data) answer.channel_data = data;
+  if (channel.startsWith('private-encrypted-')) answer.shared_secret = createHash('sha256').update(channel).digest('base64');
+  return answer;
 }
 
-/** A back end of ten lines: signs every channel but those called denied, and remembers the requests. */
-export async function authEndpoint(t) {
+/**
+ * A back end of a few lines: admits to every channel but those called denied, and remembers the requests.
+ * `person` is the text of channel_data on presence channels, `user` that of user_data.
+ */
+export async function authEndpoint(t, { person = '{"user_id":"1"}', user = '{"id":"1"}' } = {}) {
   const requests = [];
   const server = http.createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
     const form = new URLSearchParams(body);
+    const { method, url, headers } = request;
+    const socketId = form.get('socket_id');
     const channel = form.get('channel_name');
-    const { headers } = request;
     requests.push({
-      method: request.method, url: request.url, ct: headers['content-type'], csrf: headers['x-csrf-token'],
-      authz: headers.authorization, body,
+      method, url, ct: headers['content-type'], csrf: headers['x-csrf-token'], authz: headers.authorization, body,
     });
-    response.statusCode = channel.includes('denied') ? 403 : 200;
-    response.end(JSON.stringify({ auth: signature(form.get('socket_id'), channel) }));
+    response.statusCode = channel?.includes('denied') ? 403 : 200;
+    response.end(JSON.stringify(url.endsWith('/user-auth')
+      ? { auth: `${APP.key}:${digest(`${socketId}::user::${user}`)}`, user_data: user }
+      : admission(socketId, channel, person)));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {

@@ -11,7 +11,14 @@ export function transcript(id) {
   return all.client_transcripts.find((entry) => entry.id === id).expected;
 }
 
-/** Whether a recorded frame needs only what the server can do today. */
-export function exists(frame) {
-  return !/presence-|encrypted|signin|#server-to-user/.test(frame);
+/** Frames without what differs each time: the signatures. */
+export function unsigned(frames) {
+  return frames.map((frame) => frame.replace(/"auth":"[^"]+"/, '"auth":"…"'));
+}
+
+/** Recorded requests to a back end for another socket id. */
+export function requestsOf(id, socketId) {
+  return transcript(id).requests.map((request) => ({
+    csrf: undefined, authz: undefined, ...request, body: request.body.replace(/socket_id=[\d.]+/, `socket_id=${socketId}`),
+  }));
 }

@@ -38,6 +38,14 @@ class Library(unittest.TestCase):
         self.assertEqual(self.client().channel_info("a", ["subscription_count"]),
                          {"occupied": False, "subscription_count": 0})
 
+    def test_users_of_a_presence_channel(self):
+        self.assertEqual(self.client().users_info("presence-a"), {"users": []})
+        with self.assertRaises(pusher.errors.PusherBadRequest):
+            self.client().users_info("a")
+
+    def test_send_to_user(self):
+        self.assertEqual(self.client().send_to_user("user-1", "e", {"n": 1}), {})
+
     def test_authenticate_signs_as_documented(self):
         signed = self.client().authenticate("private-a", "1.2")
         digest = hmac.new(APP["secret"].encode(), b"1.2:private-a", hashlib.sha256).hexdigest()
