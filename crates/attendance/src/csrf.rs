@@ -1,6 +1,6 @@
 //! Refuses requests that a foreign page made with the visitor's cookies: they cannot carry the token.
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use crate::auth::bearer;
 use crate::error::Error;
-use crate::input::{BODY_LIMIT, Input};
+use crate::input::{Input, collect};
 use crate::secret;
 use crate::session::SessionId;
 
@@ -40,7 +40,7 @@ async fn guard(request: Request, next: Next, session: Option<SessionId>) -> Resu
         };
     }
     let (parts, body) = request.into_parts();
-    let body: Bytes = to_bytes(body, BODY_LIMIT).await.map_err(|_| Error::TooLarge)?;
+    let body = collect(body).await?;
     let input = Input::parse(&parts.headers, body.clone()).await.map_err(|_| Error::CsrfMismatch)?;
     if !input.get("_token").is_some_and(|sent| secret::equal(&expected, sent)) {
         return Err(Error::CsrfMismatch);

@@ -19,9 +19,9 @@ pub enum StartError {
     /// A setting cannot be used.
     #[error("{0}")]
     Setting(String),
-    /// The listener failed.
-    #[error("the attendance API stopped serving: {0}")]
-    Serve(#[from] std::io::Error),
+    /// The listener has no address.
+    #[error("the attendance API cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
     /// The operating system gave no random bytes.
     #[error("the operating system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -44,6 +44,8 @@ pub(crate) enum Error {
     Conflict(&'static str),
     #[error("request body too large")]
     TooLarge,
+    #[error("request body too slow")]
+    TooSlow,
     #[error("CSRF token mismatch")]
     CsrfMismatch,
     #[error("invalid input")]
@@ -76,6 +78,7 @@ impl Error {
             }
             Self::Conflict(message) => (StatusCode::CONFLICT, *message),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The request body took too long."),
             Self::CsrfMismatch => (page_expired(), "CSRF token mismatch."),
             Self::TooManyAttempts { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "Too many login attempts. Please try again later.")

@@ -1,17 +1,24 @@
 //! The body of a request as a map of fields: JSON or a form, as Laravel takes both everywhere.
 
+use std::error::Error as _;
+use std::time::Duration;
+
 use axum::Form;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::domain::Fields;
 use crate::error::Error;
 
 /// Most bytes of a request body. The largest legitimate one, a check-in with notes, is a tenth of it.
-pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+const BODY_LIMIT: usize = 64 * 1024;
+/// How long a body may take to arrive; what is legitimate is a few packets.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The fields of a request.
 #[derive(Debug)]
@@ -47,14 +54,21 @@ impl Input {
 impl<S: Send + Sync> FromRequest<S> for Input {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let headers = request.headers().clone();
-        let body =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-                _ => Error::Malformed(rejection.body_text()),
-            })?;
-        Self::parse(&headers, body).await
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        let (parts, body) = request.into_parts();
+        Self::parse(&parts.headers, collect(body).await?).await
+    }
+}
+
+/// The whole body, unless it is too large or too slow.
+pub(crate) async fn collect(body: Body) -> Result<Bytes, Error> {
+    match timeout(BODY_PATIENCE, to_bytes(body, BODY_LIMIT)).await {
+        Err(_) => Err(Error::TooSlow),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
+            Err(Error::TooLarge)
+        }
+        Ok(Err(error)) => Err(Error::Malformed(error.to_string())),
     }
 }
 

@@ -11,6 +11,7 @@ mod csrf;
 mod dashboard;
 mod domain;
 mod error;
+mod http;
 mod input;
 mod password;
 mod router;

@@ -1,7 +1,6 @@
 //! Every route of the attendance API on one page. Each handler is one file in `routes/`.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
@@ -10,7 +9,6 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::csrf::{guard_api, guard_web};
 use crate::dashboard;
 use crate::error::Error;
-use crate::input::BODY_LIMIT;
 use crate::routes::{attendances, broadcasting, sessions, system, tokens, users};
 use crate::state::App;
 
@@ -53,7 +51,6 @@ pub(crate) fn router(app: App) -> Router {
         .merge(pages)
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(default_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(default_header(header::REFERRER_POLICY, HeaderValue::from_static("same-origin")))

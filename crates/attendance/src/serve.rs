@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::time::{interval, sleep};
+use tokio::time::interval;
 
 use crate::config::Config;
 use crate::domain::WorkingDay;
 use crate::error::{Error, StartError};
+use crate::http::{self, Bounds};
 use crate::password::Passwords;
 use crate::router::router;
 use crate::state::{App, State};
@@ -21,6 +21,10 @@ use crate::throttle::Throttle;
 use crate::worker::Worker;
 use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret};
 
+/// A node's share of browsers and balancers, far below what descriptors and memory allow.
+const CONNECTIONS: usize = 4096;
+/// A request without its body is one packet.
+const HEADERS: Duration = Duration::from_secs(30);
 /// How often is removed what has had its time: ended sessions, answers kept for repeats.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -42,7 +46,8 @@ pub async fn run(
     let worker = worker.map(|worker| tokio::spawn(worker.run(ended)));
     let sweeper = tokio::spawn(sweep(app.clone()));
 
-    let served = serve(&app, listener, shutdown).await;
+    let bounds = Bounds { connections: CONNECTIONS, headers: HEADERS, drain: app.config.worker.drain };
+    http::serve(listener, router(app.clone()), bounds, shutdown).await;
     // The worker outlives the last request, so that events of the last check-ins still go out.
     end.send_replace(true);
     if let Some(worker) = worker
@@ -52,7 +57,7 @@ pub async fn run(
     }
     sweeper.abort();
     app.store.close().await;
-    served
+    Ok(())
 }
 
 /// Works the outbox off until `shutdown` completes.
@@ -93,36 +98,6 @@ fn worker(config: &Config, store: &Store, wake: &Arc<Notify>) -> Result<Worker, 
         wake: Arc::clone(wake),
         name: format!("node-{}:{}", config.node_id, secret::random()?),
     })
-}
-
-/// Serves until `shutdown`; requests that do not come to an end within the drain time are cut.
-async fn serve(
-    app: &App,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), StartError> {
-    let (draining, drain) = tokio::sync::oneshot::channel();
-    let listener = listener.tap_io(|socket| {
-        // Answers are small and somebody waits for them.
-        socket.set_nodelay(true).ok();
-    });
-    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
-        shutdown.await;
-        // Whoever waits for it may have gone.
-        draining.send(()).ok();
-    });
-    let overdue = async {
-        drain.await.ok();
-        sleep(app.config.worker.drain).await;
-    };
-    tokio::select! {
-        result = served.into_future() => Ok(result?),
-        () = overdue => {
-            tracing::warn!("Requests that did not end in time were cut");
-            Ok(())
-        }
-    }
 }
 
 async fn sweep(app: App) {
