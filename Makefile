@@ -5,7 +5,8 @@ TOOLS := tests/tools
 .PHONY: help run test lint fmt audit dashboard setup
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | while IFS=: read -r name what; do printf '  make %-10s%s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+		while read -r name what; do printf '  make %-11s%s\n' "$$name" "$$what"; done
 
 run: ## build everything, prepare .env and the database, serve on 127.0.0.1
 	@$(TOOLS)/run.sh

@@ -10,7 +10,7 @@ const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 export const ARTEFACTS = path.join(ROOT, 'artefacts');
 
-/** One browser with one session, as one person uses it; closed at the end of the test. `expected` errors are ignored. */
+/** One browser with one session, closed at the end of the test. Errors that match `expected` do not fail it. */
 export async function browser(t, gema, { width = 1280, height = 800, expected = /^$/ } = {}) {
   const chrome = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET });
   const context = await chrome.newContext({ baseURL: gema.web, viewport: { width, height }, locale: 'en-GB' });

@@ -86,7 +86,8 @@ test('an employee sees only their own, and hears only their own', async (t) => {
   await ani.checkIn();
   await budi.checkIn();
   const rows = (answer) => (Array.isArray(answer) ? answer : answer.data);
-  const seenBy = async (person) => rows(await person.must(200, 'GET', '/api/attendances')).map((row) => row.user_id).sort();
+  const seenBy = async (person) => (
+    rows(await person.must(200, 'GET', '/api/attendances')).map((row) => row.user_id).sort());
   assert.deepEqual(await seenBy(ani), [ani.user.id]);
   assert.deepEqual(await seenBy(admin), [ani.user.id, budi.user.id]);
 
@@ -97,7 +98,8 @@ test('an employee sees only their own, and hears only their own', async (t) => {
   assert.deepEqual(errors, [403]);
   await joined(client.private(`user.${ani.user.id}`));
   await joined(echo(t, gema, admin).private(`user.${ani.user.id}`));
-  assert.equal((await ani.call('POST', '/api/users', { name: 'x', email: 'x@example.com', password: 'long enough', role: 'admin' })).status, 403);
+  const rival = { name: 'x', email: 'x@example.com', password: 'long enough', role: 'admin' };
+  assert.equal((await ani.call('POST', '/api/users', rival)).status, 403);
 });
 
 /** Stands before the broadcast server and refuses publishers until it is opened. */

@@ -12,7 +12,8 @@ import { requestsOf, transcript, unsigned } from './vectors.mjs';
 function echo(t, gema, endpoint, options = {}) {
   const made = new Echo({
     broadcaster: 'reverb', Pusher, key: APP.key, ...browserOptions(gema), namespace: 'App.Events',
-    authEndpoint: `${endpoint.base}/broadcasting/auth`, userAuthentication: { endpoint: `${endpoint.base}/broadcasting/user-auth`, headers: {} }, csrfToken: 'TOK', bearerToken: 'BT', ...options,
+    authEndpoint: `${endpoint.base}/broadcasting/auth`, csrfToken: 'TOK', bearerToken: 'BT',
+    userAuthentication: { endpoint: `${endpoint.base}/broadcasting/user-auth`, headers: {} }, ...options,
   });
   t.after(() => made.disconnect());
   return made;
@@ -56,7 +57,8 @@ test('calls the handlers on record', async (t) => {
   const client = echo(t, gema, endpoint);
   const calls = [];
   const note = (name) => (...args) => calls.push(JSON.parse(JSON.stringify([name, ...args])));
-  const orders = client.channel('orders').subscribed(note('subscribed')).listenToAll((event, data) => note('all')(event, data))
+  const orders = client.channel('orders').subscribed(note('subscribed'))
+    .listenToAll((event, data) => note('all')(event, data))
     .listen('OrderShipped', note('listen OrderShipped'))
     .listen('.attendance.created', note('listen .attendance.created'))
     .listen('Shop.OrderPaid', note('listen Shop.OrderPaid'));

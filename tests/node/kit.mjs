@@ -190,7 +190,9 @@ function admission(socketId, channel, person) {
   const data = channel.startsWith('presence-') ? person : undefined;
   const answer = { auth: `${APP.key}:${digest([socketId, channel, data].filter(Boolean).join(':'))}` };
   if (data) answer.channel_data = data;
-  if (channel.startsWith('private-encrypted-')) answer.shared_secret = createHash('sha256').update(channel).digest('base64');
+  if (channel.startsWith('private-encrypted-')) {
+    answer.shared_secret = createHash('sha256').update(channel).digest('base64');
+  }
   return answer;
 }
 

@@ -14,7 +14,7 @@ function publisher(gema) {
 }
 
 /** Client options for private channels. */
-const signing = (endpoint) => ({ channelAuthorization: { endpoint: `${endpoint.base}/pusher/auth`, transport: 'ajax' } });
+const signing = ({ base }) => ({ channelAuthorization: { endpoint: `${base}/pusher/auth`, transport: 'ajax' } });
 
 test('connects, subscribes and receives', async (t) => {
   const gema = await start(t);
@@ -46,7 +46,9 @@ test('the target, the frames and the requests to the back end are those on recor
   const headers = { 'X-CSRF-Token': 'tok' };
   const client = pusherClient(t, gema, {
     wsPort: seen.port,
-    channelAuthorization: { endpoint: `${endpoint.base}/pusher/auth`, transport: 'ajax', params: { p1: 'v 1' }, headers },
+    channelAuthorization: {
+      endpoint: `${endpoint.base}/pusher/auth`, transport: 'ajax', params: { p1: 'v 1' }, headers,
+    },
     userAuthentication: { endpoint: `${endpoint.base}/pusher/user-auth`, transport: 'ajax' },
   });
   await subscribed(client, 'my-channel');

@@ -52,7 +52,8 @@ test('get: channels, one channel, with punctuation in its name', async (t) => {
 test('authorizeChannel makes what the server accepts', async (t) => {
   const gema = await start(t);
   const server = library(gema);
-  const customHandler = ({ socketId, channelName }, callback) => callback(null, server.authorizeChannel(socketId, channelName));
+  const customHandler = ({ socketId, channelName }, callback) => (
+    callback(null, server.authorizeChannel(socketId, channelName)));
   const client = pusherClient(t, gema, { channelAuthorization: { customHandler } });
   await subscribed(client, 'private-a_=@,.;');
 });

@@ -19,6 +19,9 @@ export function unsigned(frames) {
 /** Recorded requests to a back end for another socket id. */
 export function requestsOf(id, socketId) {
   return transcript(id).requests.map((request) => ({
-    csrf: undefined, authz: undefined, ...request, body: request.body.replace(/socket_id=[\d.]+/, `socket_id=${socketId}`),
+    csrf: undefined,
+    authz: undefined,
+    ...request,
+    body: request.body.replace(/socket_id=[\d.]+/, `socket_id=${socketId}`),
   }));
 }

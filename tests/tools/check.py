@@ -42,10 +42,10 @@ STEPS = {
     "dashboard": (f"{TOOLS}/dashboard.sh", ["tools"], ["npm"]),
     "pip": (f"{TOOLS}/venv.sh {VENV}", ["setup"], ["dashboard"]),
     "page tests": ("npm --prefix examples/dashboard test", ["dashboard"], []),
-    "node tests": ("sh -c 'node --test --test-reporter=spec tests/node/*.test.mjs'", ["build", "npm"], []),
+    "node tests": (f"{TOOLS}/node-tests.sh tests/node", ["build", "npm"], []),
     "python tests": (f"{VENV}/bin/python -m unittest discover -v -s tests/python", ["build", "pip"], []),
     # Last and alone: it measures, too.
-    "browser tests": ("sh -c 'node --test --test-reporter=spec tests/browser/*.test.mjs'", ["build", "npm", "dashboard", "setup"],
+    "browser tests": (f"{TOOLS}/node-tests.sh tests/browser", ["build", "npm", "dashboard", "setup"],
                       ["rust tests", "clippy", "dependencies", "node tests", "python tests", "page tests"]),
 }
 GROUPS = {

@@ -4,8 +4,8 @@
 usage: house.py [FOLDER]   Prints the measures and every breach; ends with 1 if there is one.
 
 A function counts from the line of its `fn` to the line of its closing brace, a file by its lines that are not blank.
-Unit tests (`#[cfg(test)]`, `tests.rs`, `x_tests.rs`) are left out of both. Rust is scanned, not parsed: comments and literals are
-blanked first, then braces are matched.
+Unit tests (`#[cfg(test)]`, `tests.rs`, `x_tests.rs`) are left out of both. Rust is scanned, not parsed: comments and
+literals are blanked first, then braces are matched.
 """
 import pathlib
 import re
@@ -18,7 +18,8 @@ OTHER_SOURCES = {".py", ".mjs", ".js", ".ts", ".vue", ".css", ".sh", ".sql"}
 RAW = re.compile(r'b?c?r(#*)"')
 CHARACTER = re.compile(r"b?'(?:\\(?:x[0-9a-fA-F]{2}|u\{[^}]*\}|.)|[^'\\])'")
 FUNCTION = re.compile(r"\bfn\s+(\w+)")
-PUBLIC = re.compile(r"^\s*pub (?:async |const |unsafe |extern \S+ )*(?:fn|struct|enum|trait|type|const|static|mod|macro)\b")
+PUBLIC = re.compile(
+    r"^\s*pub (?:async |const |unsafe |extern \S+ )*(?:fn|struct|enum|trait|type|const|static|mod|macro)\b")
 TEST_FILE = re.compile(r"(^|_)tests?$")
 TEST_ITEM = re.compile(r"#\[cfg\((?:test|all\(test\b[^\]]*)\)\]")
 

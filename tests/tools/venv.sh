@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: venv.sh FOLDER   A Python environment with the locked packages of the tests. Debian keeps its own Python closed.
+# usage: venv.sh FOLDER   A Python environment with the locked packages of the tests: Debian keeps its own closed.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 wanted="$here/python/requirements.txt"
