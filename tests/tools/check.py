@@ -32,7 +32,7 @@ STEPS = {
     "format": ("cargo fmt --all --check", ["tools"], []),
     "house": (f"{sys.executable} {TOOLS}/house.py", [], []),
     "build": ("cargo build --locked -p gema", ["tools"], ["setup"]),
-    "rust tests": ("cargo test --locked --workspace", ["build"], []),
+    "rust tests": ("cargo test --locked --workspace --no-fail-fast", ["build"], []),
     "clippy": ("cargo clippy --locked --workspace --all-targets -- -D warnings", ["tools"], ["rust tests"]),
     "cargo-deny": (f"{TOOLS}/cargo-deny.sh {DENY} {DENY_ROOT}", ["tools"], ["clippy"]),
     "dependencies": (f"{DENY_ROOT}/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources",
