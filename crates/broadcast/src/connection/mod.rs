@@ -37,10 +37,10 @@ const READ_BUFFER_BYTES: usize = 256;
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// Serves a connection until it ends. `early`: bytes that came with the upgrade request.
-pub(crate) async fn serve(registration: Registration, early: Bytes) {
+pub(crate) async fn serve(registration: Registration, mut early: Bytes) {
     let outbound = registration.outbound().clone();
     let mut ending = {
-        let mut connection = Connection::open(registration, early).await;
+        let mut connection = Box::pin(Connection::open(registration, &std::mem::take(&mut early))).await;
         poll_fn(|cx| connection.poll(cx)).await
     };
     if let Some(last) = ending.last_words.take() {
@@ -49,7 +49,8 @@ pub(crate) async fn serve(registration: Registration, early: Bytes) {
     if outbound.state() == State::Dead(Death::TooSlow) {
         tracing::info!(socket_id = %outbound.id(), "closed: the client did not read, its queue was full");
     }
-    hang_up(&outbound).await;
+    // In a box: every connection would carry the room for its end from the beginning.
+    Box::pin(hang_up(&outbound)).await;
 }
 
 /// Sends a refusal, then hangs up. The handshake was completed only so that the client learns the reason.
@@ -77,10 +78,10 @@ fn poll_drained(outbound: &Outbound, cx: &mut Context<'_>) -> Poll<std::io::Resu
 
 /// Reads and forgets. False at the end: a socket dropped with unread bytes resets, and may take our last frame with it.
 async fn discard(outbound: &Outbound) -> bool {
-    let mut sink = [0; 1024];
     if outbound.socket().readable().await.is_err() {
         return false;
     }
+    let mut sink = [0; 1024];
     match outbound.socket().try_read(&mut sink) {
         Ok(read) => read > 0,
         Err(e) => e.kind() == ErrorKind::WouldBlock,
@@ -114,7 +115,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(registration: Registration, early: Bytes) -> Self {
+    async fn open(registration: Registration, early: &[u8]) -> Self {
         let outbound = registration.outbound().clone();
         let limits = &registration.app().config.limits;
         let greeting = frame::connection_established(outbound.id(), limits.activity_timeout_s);
