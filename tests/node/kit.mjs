@@ -5,7 +5,6 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,22 +39,10 @@ export async function until(question, what) {
   }
 }
 
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise((resolve, reject) => {
-      const server = net.createServer().once('error', reject);
-      server.listen(0, '127.0.0.1', () => resolve(server));
-    })),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
 /** One running process. */
 export class Gema {
-  constructor({ role, env, port, webPort }) {
-    Object.assign(this, { role, port, webPort, app: APP });
+  constructor(role, env) {
+    Object.assign(this, { role, app: APP });
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'gema-'));
     this.logPath = path.join(this.folder, 'gema.log');
     this.env = {
@@ -63,8 +50,9 @@ export class Gema {
       REVERB_APP_ID: APP.id,
       REVERB_APP_KEY: APP.key,
       REVERB_APP_SECRET: APP.secret,
-      REVERB_SERVER_PORT: String(port),
-      APP_PORT: String(webPort),
+      // The kernel picks them, so nothing can clash.
+      REVERB_SERVER_PORT: '0',
+      APP_PORT: '0',
       ATTENDANCE_DASHBOARD_DIR: path.join(ROOT, 'examples/dashboard/dist'),
       ...env,
     };
@@ -81,6 +69,7 @@ export class Gema {
 
   spawn() {
     const log = fs.openSync(this.logPath, 'a');
+    this.from = fs.fstatSync(log).size;
     const options = { cwd: this.folder, env: this.env, stdio: ['ignore', log, log] };
     this.child = spawn(BINARY, [this.role, '--host', '127.0.0.1'], options);
     fs.closeSync(log);
@@ -99,20 +88,16 @@ export class Gema {
     return `http://127.0.0.1:${this.webPort}`;
   }
 
-  /** True once it answers, false if one of its ports was taken. */
+  /** Waits until it has printed where it listens. */
   async ready() {
     let ended = false;
     this.ended.then(() => { ended = true; }, () => { ended = true; });
-    const answers = async (url) => (await fetch(url).catch(() => null))?.status === 200;
-    const prefix = this.env.REVERB_SERVER_PATH ?? '';
-    const urls = [`http://127.0.0.1:${this.port}${prefix}/up`, ...(this.role === 'serve' ? [`${this.web}/up`] : [])];
-    return until(async () => {
-      if (ended) {
-        assert.match(this.log(), /in use/, `gema ended before it was ready:\n${this.log()}`);
-        return 'taken';
-      }
-      return (await Promise.all(urls.map(answers))).every(Boolean) && 'ready';
-    }, 'gema is ready').then((state) => state === 'ready');
+    const port = (words) => new RegExp(`${words} on http://[^:]+:(\\d+)\\b.*\\n`).exec(this.log().slice(this.from))?.[1];
+    await until(() => {
+      [this.port, this.webPort] = ['broadcast server', 'attendance API'].map(port).map(Number);
+      assert.ok(!ended, `gema ended before it was ready:\n${this.log()}`);
+      return this.port && (this.webPort || this.role !== 'serve');
+    }, 'gema is ready');
   }
 
   /** Ends it with the given signal; resolves to its status. */
@@ -123,8 +108,9 @@ export class Gema {
 
   /** Starts it again on the same ports. */
   async again() {
+    Object.assign(this.env, { REVERB_SERVER_PORT: String(this.port), APP_PORT: String(this.webPort || 0) });
     this.spawn();
-    assert.ok(await this.ready(), 'the ports are free again');
+    await this.ready();
   }
 
   /** The end of the test: kills what runs, and looks for panics. */
@@ -139,13 +125,10 @@ export class Gema {
 
 /** Starts `gema broadcast` or `gema serve` for one test (or one suite). */
 export async function start(t, { role = 'broadcast', env = {} } = {}) {
-  for (let attempt = 0; attempt < 5; attempt += 1) {
-    const [port, webPort] = await freePorts(2);
-    const gema = new Gema({ role, env, port, webPort });
-    t.after(() => gema.end());
-    if (await gema.ready()) return gema;
-  }
-  throw new Error('five pairs of free ports were taken before gema could listen on them');
+  const gema = new Gema(role, env);
+  t.after(() => gema.end());
+  await gema.ready();
+  return gema;
 }
 
 /** What pusher-js and Echo need to find the server, as our documentation recommends it. */

@@ -2,7 +2,7 @@
 //! fails the test when the log holds a panic.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
@@ -12,7 +12,7 @@ use gema_protocol::signature::sign_channel;
 use tempfile::TempDir;
 use tokio::time::{Duration, sleep};
 
-use crate::{Api, Client, PATIENCE, request};
+use crate::{Api, Client, PATIENCE};
 
 /// How a process is to be started.
 #[derive(Clone, Debug)]
@@ -55,15 +55,9 @@ impl Setup {
         self.env("REVERB_SERVER_PATH", prefix)
     }
 
-    /// Starts the process and waits until it answers. A port that somebody took in the meantime is tried again.
+    /// Starts the process and waits until it says where it listens. The kernel picks the ports, so nothing can clash.
     pub async fn start(self) -> Gema {
-        for _ in 0..5 {
-            let gema = Gema::spawn(&self);
-            if let Some(ready) = gema.ready().await {
-                return ready;
-            }
-        }
-        panic!("five pairs of free ports were taken before gema could listen on them");
+        Gema::spawn(&self).ready(self.role == "serve").await
     }
 }
 
@@ -74,7 +68,7 @@ pub struct Gema {
     dir: TempDir,
     /// Where the broadcast server listens.
     pub broadcast: SocketAddr,
-    /// Where the attendance API listens, if this process has one.
+    /// Where the attendance API listens; the same as `broadcast` if this process has none.
     pub web: SocketAddr,
     /// The app it serves.
     pub app: Credentials,
@@ -87,7 +81,6 @@ impl Gema {
         for (name, text) in &setup.files {
             fs::write(dir.path().join(name), text).expect("a file in it");
         }
-        let (broadcast, web) = free_ports();
         let app = Credentials {
             id: "424242".to_owned(),
             key: "testkey0123456789abc".to_owned(),
@@ -98,9 +91,7 @@ impl Gema {
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("REVERB_APP_ID", &app.id).env("REVERB_APP_KEY", &app.key);
         command.env("REVERB_APP_SECRET", app.secret.expose());
-        command
-            .env("REVERB_SERVER_PORT", broadcast.port().to_string())
-            .env("APP_PORT", web.port().to_string());
+        command.env("REVERB_SERVER_PORT", "0").env("APP_PORT", "0");
         command.envs(setup.env.iter().map(|(name, value)| (name, value)));
         if setup.role == "serve" {
             migrate(&command, &dir);
@@ -109,32 +100,27 @@ impl Gema {
         let log = File::create(dir.path().join("gema.log")).expect("a log file");
         command.stdout(log.try_clone().expect("a second handle of the log")).stderr(log);
         let child = command.spawn().unwrap_or_else(|e| panic!("{} does not start: {e}", binary().display()));
-        Self { child, dir, broadcast, web, app, prefix: setup.prefix.clone() }
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { child, dir, broadcast: nowhere, web: nowhere, app, prefix: setup.prefix.clone() }
     }
 
-    /// Itself once it answers on all its ports; `None` if another process took one of them first.
-    async fn ready(mut self) -> Option<Self> {
+    /// Itself once it has printed its addresses.
+    async fn ready(mut self, has_pages: bool) -> Self {
         let start = Instant::now();
         loop {
+            let log = self.log();
+            let (broadcast, web) =
+                (address(&log, "broadcast server on "), address(&log, "attendance API on "));
+            if let (Some(broadcast), Some(web)) = (broadcast, web.or(broadcast.filter(|_| !has_pages))) {
+                (self.broadcast, self.web) = (broadcast, web);
+                return self;
+            }
             if let Some(status) = self.child.try_wait().expect("our own child") {
-                let log = self.log();
-                if log.contains("in use") {
-                    return None;
-                }
                 panic!("gema ended with {status} before it was ready:\n{log}");
             }
-            if self.is_up().await {
-                return Some(self);
-            }
-            assert!(start.elapsed() < PATIENCE, "gema is not ready after {PATIENCE:?}:\n{}", self.log());
+            assert!(start.elapsed() < PATIENCE, "gema is not ready after {PATIENCE:?}:\n{log}");
             sleep(Duration::from_millis(10)).await;
         }
-    }
-
-    async fn is_up(&self) -> bool {
-        let listening = tokio::net::TcpStream::connect(self.broadcast).await.is_ok();
-        listening
-            && request(self.broadcast, "GET", &format!("{}/up", self.prefix), &[], b"").await.status == 200
     }
 
     /// The signed HTTP API of its app.
@@ -246,9 +232,9 @@ fn binary() -> PathBuf {
     )
 }
 
-/// Two ports that are free at this moment. Both listeners live until both are known, so that they differ.
-fn free_ports() -> (SocketAddr, SocketAddr) {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let (first, second) = (bind(), bind());
-    (first.local_addr().expect("an address"), second.local_addr().expect("an address"))
+/// The address after these words in a whole line of the log.
+fn address(log: &str, words: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once(words)?;
+    let (line, _) = rest.split_once('\n')?;
+    line.trim_start_matches("http://").split([',', '/', ' ']).next()?.parse().ok()
 }

@@ -2,6 +2,8 @@
 
 use gema_tests::{Api, Setup};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 fn event(channels: &[&str], data: &str) -> Value {
     json!({"name": "e", "channels": channels, "data": data})
@@ -214,6 +216,43 @@ async fn r_reverb_96_a_larger_request_size_raises_the_limit_of_an_event() {
     gema.api().publish("a", "e", &data).await;
     assert_eq!(client.frame().await.data, json!(data));
     assert_eq!(status(&gema.api(), "/events", &event(&["a"], &"x".repeat(50_001))).await, 413);
+}
+
+/// Writes each piece as a TCP segment of its own.
+async fn in_pieces(stream: &mut TcpStream, pieces: &[&[u8]]) {
+    for piece in pieces {
+        stream.write_all(piece).await.expect("the server reads");
+        stream.flush().await.expect("the server reads");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_the_same_body_and_the_connection_serves_again() {
+    let gema = Setup::broadcast().start().await;
+    let mut client = gema.subscriber("a").await;
+    let body = event(&["a"], "x").to_string();
+    let target = gema.api().target("POST", "/events", &[], body.as_bytes());
+    let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n");
+    let mut stream = TcpStream::connect(gema.broadcast).await.expect("the server listens");
+    stream.set_nodelay(true).expect("a TCP socket");
+
+    let length = format!("Content-Length: {}\r\n\r\n", body.len());
+    let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+    in_pieces(&mut stream, &[head.as_bytes(), length.as_bytes()]).await;
+    in_pieces(&mut stream, &bytes).await;
+    client.expect("e").await;
+
+    let chunks: Vec<String> = body
+        .as_bytes()
+        .chunks(7)
+        .map(|chunk| format!("{:x}\r\n{}\r\n", chunk.len(), String::from_utf8_lossy(chunk)))
+        .collect();
+    in_pieces(&mut stream, &[head.as_bytes(), b"Transfer-Encoding: chunked\r\n\r\n"]).await;
+    in_pieces(&mut stream, &chunks.iter().map(String::as_bytes).collect::<Vec<_>>()).await;
+    in_pieces(&mut stream, &[b"0\r\n\r\n"]).await;
+    client.expect("e").await;
+    client.nothing_came().await;
 }
 
 #[tokio::test]
