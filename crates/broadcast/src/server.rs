@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::router;
 use crate::app::Apps;
 use crate::config::{Config, ConfigError};
+use crate::in_place::InPlace;
 
 /// Sockets that may wait to be accepted: room for everybody who comes back after a restart.
 const BACKLOG: u32 = 4096;
@@ -156,11 +156,11 @@ async fn serve(shared: Arc<Shared>, socket: TcpStream) {
     });
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD_BYTES).timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let mut connection = InPlace::new(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let served = tokio::select! {
-        served = connection.as_mut() => served,
+        served = &mut connection => served,
         () = ending.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            connection.inner().graceful_shutdown();
             connection.await
         }
     };

@@ -157,7 +157,7 @@ impl Connection {
             }
             let next = self.websocket.poll_next_unpin(cx);
             if self.websocket.get_mut().take_heard() {
-                self.liveness.on_activity(self.opened.elapsed());
+                self.heard();
             }
             let Poll::Ready(message) = next else { return Poll::Pending };
             match message {
@@ -184,6 +184,16 @@ impl Connection {
 
     fn on_text(&mut self, text: &str) {
         self.publishing = self.session.on_text(text, self.opened.elapsed()).into_receiver();
+    }
+
+    /// Counts a sign of life. The alarm may ring too early, which costs a look at the clock once in a while, but not too
+    /// late: after an answered ping the next one is due sooner than the end of the wait for the answer was.
+    fn heard(&mut self) {
+        self.liveness.on_activity(self.opened.elapsed());
+        let deadline = self.opened + self.liveness.next_deadline();
+        if deadline < self.alarm.deadline() {
+            self.alarm.as_mut().reset(deadline);
+        }
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
