@@ -96,46 +96,57 @@ pub enum ChannelNameError {
     IllegalCharacter,
 }
 
-/// What a channel's prefix promises. The prefix includes its dash: `privateer` and `cached` are public.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ChannelKind {
-    /// No prefix: anybody may subscribe.
-    Public,
-    /// `private-`: the app signs each subscription.
-    Private,
-    /// `private-encrypted-`: private, and the server sees only ciphertext.
-    PrivateEncrypted,
-    /// `presence-`: private, and members see each other.
-    Presence,
-    /// `cache-`: public, and the last event is kept for newcomers.
-    Cache,
-    /// `private-cache-`.
-    PrivateCache,
-    /// `presence-cache-`.
-    PresenceCache,
-    /// `private-encrypted-cache-`.
-    PrivateEncryptedCache,
-    /// `#server-to-user-{id}`: only sockets signed in as that user.
-    ServerToUser,
+/// Makes the enum, the list of all kinds and their prefixes of one table, so that no kind can be forgotten in one of them.
+macro_rules! channel_kinds {
+    ($($(#[$doc:meta])+ $name:ident = $prefix:expr;)+) => {
+        /// What a channel's prefix promises. The prefix includes its dash: `privateer` and `cached` are public.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ChannelKind {
+            $($(#[$doc])+ $name,)+
+        }
+
+        impl ChannelKind {
+            /// All of them. A kind whose prefix begins with another's stands before that one.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// What the names of this kind begin with.
+            #[must_use]
+            pub fn prefix(self) -> &'static str {
+                match self {
+                    $(Self::$name => $prefix,)+
+                }
+            }
+        }
+    };
 }
 
-/// Longest prefix first: the first that matches decides.
-const PREFIXES: [(&str, ChannelKind); 8] = [
-    ("private-encrypted-cache-", ChannelKind::PrivateEncryptedCache),
-    ("private-encrypted-", ChannelKind::PrivateEncrypted),
-    (SERVER_TO_USER, ChannelKind::ServerToUser),
-    ("presence-cache-", ChannelKind::PresenceCache),
-    ("private-cache-", ChannelKind::PrivateCache),
-    ("presence-", ChannelKind::Presence),
-    ("private-", ChannelKind::Private),
-    ("cache-", ChannelKind::Cache),
-];
+channel_kinds! {
+    /// Private, encrypted, and the last event is kept.
+    PrivateEncryptedCache = "private-encrypted-cache-";
+    /// Private, and the server sees only ciphertext.
+    PrivateEncrypted = "private-encrypted-";
+    /// Private, and the last event is kept.
+    PrivateCache = "private-cache-";
+    /// The app signs each subscription.
+    Private = "private-";
+    /// Members see each other, and the last event is kept.
+    PresenceCache = "presence-cache-";
+    /// Private, and members see each other.
+    Presence = "presence-";
+    /// Public, and the last event is kept for newcomers.
+    Cache = "cache-";
+    /// `#server-to-user-{id}`: only sockets signed in as that user.
+    ServerToUser = SERVER_TO_USER;
+    /// Anybody may subscribe.
+    Public = "";
+}
 
 impl ChannelKind {
     /// The kind of a name by its prefix alone; the rest of the name is not checked.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        PREFIXES.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(Self::Public, |(_, kind)| *kind)
+        let fits = |kind: &Self| name.starts_with(kind.prefix());
+        Self::ALL.iter().copied().find(fits).unwrap_or(Self::Public)
     }
 
     /// Must a subscription carry the app's signature? (A server-to-user channel needs a sign-in instead.)
@@ -168,6 +179,13 @@ impl ChannelKind {
     #[must_use]
     pub fn is_encrypted(self) -> bool {
         matches!(self, Self::PrivateEncrypted | Self::PrivateEncryptedCache)
+    }
+
+    /// May anybody know how many sockets subscribe? Presence channels have their list of users instead, and the
+    /// channel of a single user is counted nowhere.
+    #[must_use]
+    pub fn has_subscription_count(self) -> bool {
+        !self.is_presence() && self != Self::ServerToUser
     }
 
     /// May subscribers send `client-*` events here? Where the app has signed who they are, yes.
@@ -208,9 +226,17 @@ mod tests {
             assert_eq!(ChannelKind::of(name), kind, "{name}");
             assert_eq!(kind.requires_signature(), signed, "{name}");
             assert_eq!(kind.accepts_client_events(), signed, "{name}");
+            assert_eq!(kind.has_subscription_count(), !presence && kind != K::ServerToUser, "{name}");
             assert_eq!(kind.is_presence(), presence, "{name}");
             assert_eq!(kind.is_cache(), cache, "{name}");
             assert_eq!(kind.is_encrypted(), encrypted, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_kind_is_found_by_its_prefix() {
+        for &kind in ChannelKind::ALL {
+            assert_eq!(ChannelKind::of(&format!("{}7", kind.prefix())), kind);
         }
     }
 
