@@ -26,7 +26,7 @@ pub(crate) struct App {
     /// Places for connections.
     pub(crate) quota: Quota,
     /// Who is who among the connections.
-    pub(crate) users: Users,
+    pub(crate) users: Arc<Users>,
     /// The last events of its cache channels.
     pub(crate) cache: Cache,
 }
@@ -44,14 +44,14 @@ impl App {
             channels: Channels::default(),
             connections: DashMap::new(),
             quota: Quota::default(),
-            users: Users::default(),
+            users: Arc::default(),
             cache: Cache::default(),
         }
     }
 
-    /// Tells the subscribers how many they are, if the app wants that. Presence channels have their own list.
+    /// Tells the subscribers how many they are, if the app wants that and the channel has a count.
     pub(crate) fn announce_count(&self, channel: &Arc<Channel>) {
-        if self.config.subscription_count && !channel.name().kind().is_presence() {
+        if self.config.subscription_count && channel.name().kind().has_subscription_count() {
             channel.announce_count();
         }
     }

@@ -2,15 +2,21 @@
 //! whom.
 //!
 //! One lock for all of it: a watcher hears the state of everybody on its list first and each change after that, in order.
+//! A user who comes back within [`GRACE`] was never away: a page that reloads does not blink in everybody's list.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gema_protocol::signin::watchlist_events;
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
 
 use crate::outbound::Outbound;
+
+/// How long watchers take a user for online whose last connection has ended. pusher-js reconnects after one second.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// The users of one app.
 #[derive(Default)]
@@ -22,6 +28,8 @@ pub(crate) struct Users {
 #[derive(Default)]
 struct User {
     signed_in: Vec<Arc<Outbound>>,
+    /// When watchers hear that the last of these is gone; `None` when there is nothing to hear.
+    offline_at: Option<Instant>,
     /// Connections in presence channels as this user, once per channel.
     present: Vec<Arc<Outbound>>,
     watchers: Vec<Arc<Outbound>>,
@@ -29,7 +37,12 @@ struct User {
 
 impl User {
     fn is_nobody(&self) -> bool {
-        self.signed_in.is_empty() && self.present.is_empty() && self.watchers.is_empty()
+        !self.is_online() && self.present.is_empty() && self.watchers.is_empty()
+    }
+
+    /// As far as watchers know.
+    fn is_online(&self) -> bool {
+        !self.signed_in.is_empty() || self.offline_at.is_some()
     }
 
     fn tell_watchers(&self, news: &Bytes) {
@@ -44,19 +57,35 @@ impl Users {
     pub(crate) fn sign_in(&self, id: &str, connection: &Arc<Outbound>) {
         let mut map = self.map.lock();
         let user = map.entry(id.into()).or_default();
-        user.signed_in.push(connection.clone());
-        if user.signed_in.len() == 1 {
+        if !user.is_online() {
             user.tell_watchers(&watchlist_events(&[id], &[]));
+        }
+        user.signed_in.push(connection.clone());
+        user.offline_at = None;
+    }
+
+    /// Takes a signed-in connection back. Watchers hear of the last, unless the user comes back soon.
+    pub(crate) fn sign_out(self: &Arc<Self>, id: &str, connection: &Arc<Outbound>) {
+        let offline_at = Instant::now() + GRACE;
+        let mut is_awaited = false;
+        self.change(id, |user| {
+            let was_last = take(&mut user.signed_in, connection) && user.signed_in.is_empty();
+            if was_last && !user.watchers.is_empty() {
+                (user.offline_at, is_awaited) = (Some(offline_at), true);
+            }
+        });
+        if is_awaited {
+            tokio::spawn(self.clone().go_offline(id.into(), offline_at));
         }
     }
 
-    /// Takes a signed-in connection back. Watchers hear of the last.
-    pub(crate) fn sign_out(&self, id: &str, connection: &Arc<Outbound>) {
-        self.change(id, |user| {
-            let signed_in = !user.signed_in.is_empty();
-            take(&mut user.signed_in, connection);
-            if signed_in && user.signed_in.is_empty() {
-                user.tell_watchers(&watchlist_events(&[], &[id]));
+    async fn go_offline(self: Arc<Self>, id: Box<str>, at: Instant) {
+        sleep_until(at).await;
+        self.change(&id, |user| {
+            // Otherwise the user came back, and may be leaving once more.
+            if user.offline_at == Some(at) {
+                user.offline_at = None;
+                user.tell_watchers(&watchlist_events(&[], &[&id]));
             }
         });
     }
@@ -68,7 +97,9 @@ impl Users {
 
     /// Takes a connection in a presence channel back.
     pub(crate) fn disappear(&self, id: &str, connection: &Arc<Outbound>) {
-        self.change(id, |user| take(&mut user.present, connection));
+        self.change(id, |user| {
+            take(&mut user.present, connection);
+        });
     }
 
     /// Makes a connection a watcher of these users; it is sent their present state in one frame.
@@ -78,7 +109,7 @@ impl Users {
         for id in ids {
             let user = map.entry(id.into()).or_default();
             user.watchers.push(watcher.clone());
-            if user.signed_in.is_empty() { offline.push(id) } else { online.push(id) }
+            if user.is_online() { online.push(id) } else { offline.push(id) }
         }
         if online.len() + offline.len() > 0 {
             watcher.send(&watchlist_events(&online, &offline));
@@ -87,7 +118,9 @@ impl Users {
 
     /// Ends the watch.
     pub(crate) fn unwatch(&self, id: &str, watcher: &Arc<Outbound>) {
-        self.change(id, |user| take(&mut user.watchers, watcher));
+        self.change(id, |user| {
+            take(&mut user.watchers, watcher);
+        });
     }
 
     /// Every connection of a user by sign-in and, if asked, by presence; some may stand here twice.
@@ -108,9 +141,12 @@ impl Users {
     }
 }
 
-/// Takes one mention of the connection out.
-fn take(connections: &mut Vec<Arc<Outbound>>, connection: &Arc<Outbound>) {
-    if let Some(at) = connections.iter().position(|other| Arc::ptr_eq(other, connection)) {
-        connections.swap_remove(at);
-    }
+/// Takes one mention of the connection out; false when there is none.
+fn take(connections: &mut Vec<Arc<Outbound>>, connection: &Arc<Outbound>) -> bool {
+    let at = connections.iter().position(|other| Arc::ptr_eq(other, connection));
+    at.map(|at| connections.swap_remove(at)).is_some()
 }
+
+#[cfg(test)]
+#[path = "users_tests.rs"]
+mod tests;

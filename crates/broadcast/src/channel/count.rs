@@ -8,7 +8,7 @@ use gema_protocol::frame;
 use super::Channel;
 
 /// Above this many subscribers, changes are summed up.
-const SMALL: usize = 100;
+pub(super) const SMALL: usize = 100;
 /// How long they are summed up.
 const PAUSE: Duration = Duration::from_secs(5);
 

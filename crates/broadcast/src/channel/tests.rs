@@ -210,3 +210,59 @@ async fn members_fill_the_gaps_of_those_who_left() {
         members.snapshot().iter().flat_map(|c| c.iter().map(Arc::as_ptr).collect::<Vec<_>>()).collect();
     assert_eq!(standing, inside.iter().map(|(_, s)| Arc::as_ptr(s)).collect());
 }
+
+/// The counts in what a client received, in order.
+fn counts(text: &str) -> Vec<usize> {
+    let parts = text.split(r#"\"subscription_count\":"#).skip(1);
+    parts.filter_map(|rest| rest.split('}').next()?.parse().ok()).collect()
+}
+
+#[tokio::test]
+async fn a_small_channel_hears_of_each_join_and_leave() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let channel = channel();
+    let (a, mut client_a) = pair(&listener).await;
+    let (b, mut client_b) = pair(&listener).await;
+    let _stays = join(&channel, &a);
+    channel.announce_count();
+    let leaves = join(&channel, &b);
+    channel.announce_count();
+    channel.leave(&leaves);
+    channel.announce_count();
+    assert_eq!(counts(&read_all(&a, &mut client_a).await), [1, 2, 1]);
+    assert_eq!(counts(&read_all(&b, &mut client_b).await), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_channel_hears_of_all_changes_of_five_seconds_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (channel, (outbound, mut client)) = (channel(), pair(&listener).await);
+    let mut inside: Vec<Joined> = (0..=count::SMALL).map(|_| join(&channel, &outbound)).collect();
+    let later = |seconds| async move {
+        tokio::task::yield_now().await;
+        tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+        tokio::task::yield_now().await;
+    };
+    for _ in 0..3 {
+        inside.push(join(&channel, &outbound));
+        channel.announce_count();
+    }
+    later(4).await;
+    inside.push(join(&channel, &outbound));
+    channel.announce_count();
+    later(1).await;
+    later(60).await;
+    let everybody = inside.len();
+    channel.announce_count();
+    later(5).await;
+    for joined in inside.drain(count::SMALL..) {
+        channel.leave(&joined);
+    }
+    channel.announce_count();
+    let heard = counts(&read_all(&outbound, &mut client).await);
+    // One socket stands here for every subscriber, so each announcement came as often as there were subscribers.
+    let mut announced = heard.clone();
+    announced.dedup();
+    assert_eq!(announced, [everybody, count::SMALL]);
+    assert_eq!(heard.len(), 2 * everybody + count::SMALL);
+}

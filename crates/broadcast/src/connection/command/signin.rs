@@ -33,8 +33,9 @@ pub(in crate::connection) fn run(
 fn first(session: &mut Session, user: &UserData<'_>, user_data: &str) {
     let (app, outbound) = (session.app().clone(), session.outbound().clone());
     session.user = Some(Box::new(user.to_member()));
-    outbound.send(&signin_success(user_data));
+    // Known before it is confirmed: whoever has read the confirmation can be found and disconnected.
     app.users.sign_in(&user.id, &outbound);
+    outbound.send(&signin_success(user_data));
     if app.config.watchlists {
         watch(session, user);
     }
@@ -45,12 +46,14 @@ fn watch(session: &mut Session, user: &UserData<'_>) {
     let limit = session.app().config.limits.watchlist;
     let mut ids: Vec<&str> = Vec::new();
     for id in &user.watchlist {
-        if !ids.contains(&id.as_ref()) && ids.len() < limit {
-            ids.push(id);
+        if ids.contains(&id.as_ref()) {
+            continue;
         }
-    }
-    if user.watchlist.len() > limit {
-        session.outbound().send(&frame::error(&ErrorEvent::watchlist_cut(&ids), None));
+        if ids.len() == limit {
+            session.outbound().send(&frame::error(&ErrorEvent::watchlist_cut(&ids), None));
+            break;
+        }
+        ids.push(id);
     }
     session.app().users.watch(ids.iter().copied(), session.outbound());
     session.watchlist = ids.into_iter().map(Into::into).collect();

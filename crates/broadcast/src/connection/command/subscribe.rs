@@ -51,11 +51,16 @@ fn join(
         channel.greet_again(&joiner);
         return Ok(());
     }
-    let joined =
-        app.channels.join(&name, &joiner).map_err(|Full(most)| ErrorEvent::too_many_members(most))?;
+    // Known before it is confirmed: whoever has read the confirmation can be found and disconnected.
     if let Some(member) = member {
         app.users.appear(member.user_id.as_str(), &outbound);
     }
+    let joined = app.channels.join(&name, &joiner).map_err(|Full(most)| {
+        if let Some(member) = member {
+            app.users.disappear(member.user_id.as_str(), &outbound);
+        }
+        ErrorEvent::too_many_members(most)
+    })?;
     app.announce_count(&joined.0);
     session.subscriptions.insert(name, joined);
     Ok(())
