@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use gema_protocol::app::Credentials;
+use gema_protocol::signature::{sign_channel, sign_user};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -136,6 +138,40 @@ impl Client {
         self.ask_subscribe(channel, auth).await;
         let frame = self.frame().await;
         assert_eq!(frame.text, succeeded(channel));
+    }
+
+    /// Sends a subscribe that the app has signed, without looking at the answer.
+    pub async fn ask_signed(&mut self, app: &Credentials, channel: &str, channel_data: Option<&str>) {
+        let auth = sign_channel(app, &self.socket_id, channel, channel_data);
+        let data = json!({"auth": auth, "channel": channel, "channel_data": channel_data});
+        self.send("pusher:subscribe", data, None).await;
+    }
+
+    /// Joins a presence channel as `channel_data` says and takes the confirmation, which must be the next frame.
+    pub async fn join(&mut self, app: &Credentials, channel: &str, channel_data: &str) -> Frame {
+        self.ask_signed(app, channel, Some(channel_data)).await;
+        let frame = self.expect("pusher_internal:subscription_succeeded").await;
+        assert_eq!(frame.channel, channel);
+        frame
+    }
+
+    /// Leaves a channel and waits until the server has done so.
+    pub async fn leave(&mut self, channel: &str) {
+        self.send("pusher:unsubscribe", json!({"channel": channel}), None).await;
+        self.nothing_came().await;
+    }
+
+    /// Signs in as `user_data` says and takes the confirmation, which must be the next frame.
+    pub async fn sign_in(&mut self, app: &Credentials, user_data: &str) {
+        self.ask_sign_in(app, user_data).await;
+        let frame = self.expect("pusher:signin_success").await;
+        assert_eq!(frame.inner(), json!({"user_data": user_data}));
+    }
+
+    /// Sends a sign-in that the app has signed, without looking at the answer.
+    pub async fn ask_sign_in(&mut self, app: &Credentials, user_data: &str) {
+        let auth = sign_user(app, &self.socket_id, user_data);
+        self.send("pusher:signin", json!({"auth": auth, "user_data": user_data}), None).await;
     }
 
     /// The next thing that comes.

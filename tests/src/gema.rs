@@ -146,6 +146,20 @@ impl Gema {
         client
     }
 
+    /// A connected client in one presence channel.
+    pub async fn member(&self, channel: &str, channel_data: &str) -> Client {
+        let mut client = self.client().await;
+        client.join(&self.app, channel, channel_data).await;
+        client
+    }
+
+    /// A connected client that is signed in and has read the confirmation.
+    pub async fn user(&self, user_data: &str) -> Client {
+        let mut client = self.client().await;
+        client.sign_in(&self.app, user_data).await;
+        client
+    }
+
     /// The `auth` of a private channel for this client.
     pub fn auth(&self, client: &Client, channel: &str) -> String {
         sign_channel(&self.app, &client.socket_id, channel, None)
