@@ -1,0 +1,22 @@
+// Every case of the suite, in the order of the protocol.
+
+import { cases as auth } from './auth.mjs';
+import { cases as cache } from './cache.mjs';
+import { cases as channels } from './channels.mjs';
+import { cases as clientEvents } from './client-events.mjs';
+import { cases as connect } from './connect.mjs';
+import { cases as frames } from './frames.mjs';
+import { cases as httpAuth } from './http-auth.mjs';
+import { cases as httpEvents } from './http-events.mjs';
+import { cases as httpQueries } from './http-queries.mjs';
+import { cases as liveness } from './liveness.mjs';
+import { cases as presence } from './presence.mjs';
+import { cases as users } from './users.mjs';
+
+export const CASES = [
+  connect, frames, liveness, channels, auth, presence, clientEvents, cache, users, httpAuth, httpEvents, httpQueries,
+].flat();
+
+const ids = CASES.map(({ id }) => id);
+const twice = ids.filter((id, index) => ids.indexOf(id) !== index);
+if (twice.length) throw new Error(`two cases have the id ${twice}`);
