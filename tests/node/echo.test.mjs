@@ -2,30 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import Echo from 'laravel-echo';
-import PusherServer from 'pusher';
-import Pusher from 'pusher-js';
-import { APP, authEndpoint, browserOptions, start, until } from './kit.mjs';
+import { echoClient, joined, library } from './clients.mjs';
+import { authEndpoint, start, until } from './kit.mjs';
 import { record } from './recorder.mjs';
 import { requestsOf, transcript, unsigned } from './vectors.mjs';
 
-function echo(t, gema, endpoint, options = {}) {
-  const made = new Echo({
-    broadcaster: 'reverb', Pusher, key: APP.key, ...browserOptions(gema), namespace: 'App.Events',
-    authEndpoint: `${endpoint.base}/broadcasting/auth`, csrfToken: 'TOK', bearerToken: 'BT',
-    userAuthentication: { endpoint: `${endpoint.base}/broadcasting/user-auth`, headers: {} }, ...options,
-  });
-  t.after(() => made.disconnect());
-  return made;
-}
-
-function publisher(gema) {
-  return new PusherServer({
-    appId: APP.id, key: APP.key, secret: APP.secret, host: '127.0.0.1', port: String(gema.port), useTLS: false,
-  });
-}
-
-const joined = (channel) => until(() => channel.subscription.subscribed, `subscribed to ${channel.name}`);
+const echo = (t, gema, endpoint, options = {}) => echoClient(t, gema, {
+  namespace: 'App.Events', authEndpoint: `${endpoint.base}/broadcasting/auth`, csrfToken: 'TOK', bearerToken: 'BT',
+  userAuthentication: { endpoint: `${endpoint.base}/broadcasting/user-auth`, headers: {} }, ...options,
+});
 
 test('sends the frames and asks the back end as on record', async (t) => {
   const gema = await start(t);
@@ -46,7 +31,7 @@ test('sends the frames and asks the back end as on record', async (t) => {
   const expected = transcript('echo.client_frames');
   await seen.frame(expected.frames.at(-1));
   assert.deepEqual(unsigned(seen.frames), unsigned(expected.frames));
-  assert.equal(seen.targets[0], expected.url.replace('KEY', APP.key));
+  assert.equal(seen.targets[0], expected.url.replace('KEY', gema.app.key));
   assert.deepEqual(endpoint.requests, requestsOf('echo.auth_requests', client.socketId()));
 });
 
@@ -73,7 +58,7 @@ test('calls the handlers on record', async (t) => {
   const other = second.private('chat.1');
   await Promise.all([chat, user, other].map(joined));
 
-  const server = publisher(gema);
+  const server = library(gema);
   await server.trigger('orders', 'App\\Events\\OrderShipped', { id: 1 });
   await server.trigger('orders', 'attendance.created', { id: 2 });
   await server.trigger('orders', 'App\\Events\\Shop\\OrderPaid', { id: 3 });
@@ -99,8 +84,8 @@ test('toOthers: the socket id that Echo reports is left out', async (t) => {
   const heard = [];
   const listen = (client, name) => joined(client.channel('c').listenToAll((event, data) => heard.push([name, data])));
   await Promise.all([listen(mine, 'mine'), listen(theirs, 'theirs')]);
-  await publisher(gema).trigger('c', 'e', 'first', { socket_id: mine.socketId() });
-  await publisher(gema).trigger('c', 'e', 'second');
+  await library(gema).trigger('c', 'e', 'first', { socket_id: mine.socketId() });
+  await library(gema).trigger('c', 'e', 'second');
   await until(() => heard.length === 3, 'three deliveries');
   assert.deepEqual(heard.filter(([name]) => name === 'mine'), [['mine', 'second']]);
 });

@@ -2,16 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import PusherServer from 'pusher';
+import { library } from './clients.mjs';
 import { APP, authEndpoint, once, pusherClient, start, state, subscribed, until } from './kit.mjs';
 import { record } from './recorder.mjs';
 import { requestsOf, transcript, unsigned } from './vectors.mjs';
-
-function publisher(gema) {
-  return new PusherServer({
-    appId: APP.id, key: APP.key, secret: APP.secret, host: '127.0.0.1', port: String(gema.port), useTLS: false,
-  });
-}
 
 /** Client options for private channels. */
 const signing = ({ base }) => ({ channelAuthorization: { endpoint: `${base}/pusher/auth`, transport: 'ajax' } });
@@ -23,7 +17,7 @@ test('connects, subscribes and receives', async (t) => {
   assert.equal(client.connection.state, 'connected');
   assert.match(client.connection.socket_id, /^\d+\.\d+$/);
   const arrived = once(channel, 'my-event');
-  await publisher(gema).trigger('my-channel', 'my-event', { text: 'é 😀', n: 1 });
+  await library(gema).trigger('my-channel', 'my-event', { text: 'é 😀', n: 1 });
   assert.deepEqual(await arrived, { text: 'é 😀', n: 1 });
 });
 
@@ -32,7 +26,7 @@ test('data that is text arrives as the client reads it: a number, or the text it
   const channel = await subscribed(pusherClient(t, gema), 'c');
   for (const [sent, received] of [['123', 123], ['not json', 'not json'], ['', ''], ['"quoted"', 'quoted']]) {
     const arrived = once(channel, 'e');
-    await publisher(gema).trigger('c', 'e', sent);
+    await library(gema).trigger('c', 'e', sent);
     assert.deepEqual(await arrived, received);
   }
 });
@@ -71,7 +65,7 @@ test('the target, the frames and the requests to the back end are those on recor
   const { request_target: target } = transcript('pusherjs.connect_url');
   assert.equal(seen.targets[0], target.replace('/my/prefix', '').replace('KEY', APP.key));
   assert.deepEqual(endpoint.requests, requestsOf('pusherjs.auth_requests', client.connection.socket_id));
-  await publisher(gema).sendToUser('user-1', 'for-you', { n: 1 });
+  await library(gema).sendToUser('user-1', 'for-you', { n: 1 });
   assert.deepEqual(await until(() => mail[0], 'an event for the user'), { n: 1 });
 });
 
@@ -93,10 +87,10 @@ test('client events reach the other member, and an event excludes its own socket
   assert.ok(a.trigger('client-typing', { who: 1 }));
   assert.deepEqual(await arrived, { who: 1 });
   const all = once(b, 'others');
-  await publisher(gema).trigger('private-a', 'others', 'x', { socket_id: one.connection.socket_id });
+  await library(gema).trigger('private-a', 'others', 'x', { socket_id: one.connection.socket_id });
   await all;
   const last = once(a, 'last');
-  await publisher(gema).trigger('private-a', 'last', 'x');
+  await library(gema).trigger('private-a', 'last', 'x');
   await last;
   assert.deepEqual(own.filter((event) => !event.startsWith('pusher')), ['last']);
 });
@@ -164,7 +158,7 @@ async function comesBack(client, end, expected) {
   await until(() => channel.subscribed, 'subscribed again');
   assert.deepEqual(['connected', ...seen.states], expected.states);
   const arrived = once(channel, 'e');
-  await publisher(now).trigger('c', 'e', 'x');
+  await library(now).trigger('c', 'e', 'x');
   assert.equal(await arrived, 'x');
 }
 

@@ -47,10 +47,14 @@ export async function record(t, gema) {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {
-    for (const socket of sockets) socket.destroy();
+    seen.cut();
     server.close();
   });
   seen.port = server.address().port;
+  // As when a network goes away: no close frame, no farewell.
+  seen.cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   seen.frame = (text) => until(() => seen.frames.includes(text), `the client sends ${text}`);
   return seen;
 }
