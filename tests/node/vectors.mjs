@@ -11,6 +11,11 @@ export function transcript(id) {
   return all.client_transcripts.find((entry) => entry.id === id).expected;
 }
 
+/** A vector of requests and signatures, or `app`: whose secrets they are made with. */
+export function vector(id) {
+  return id === 'app' ? all.app : all.vectors.find((entry) => entry.id === id);
+}
+
 /** Frames without what differs each time: the signatures. */
 export function unsigned(frames) {
   return frames.map((frame) => frame.replace(/"auth":"[^"]+"/, '"auth":"…"'));

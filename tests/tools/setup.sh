@@ -7,6 +7,9 @@ command -v python3 >/dev/null 2>&1 || missing="$missing python3"
 # Debian ships `venv` without the part that puts pip into it.
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 command -v cc >/dev/null 2>&1 || missing="$missing build-essential"
+# PHP as Laravel has it: with curl, and Guzzle from Debian.
+php -r 'exit((int) !(extension_loaded("curl") && (@include "GuzzleHttp/autoload.php")));' >/dev/null 2>&1 ||
+    missing="$missing php-cli php-curl php-guzzlehttp-guzzle"
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing="$missing chromium"
 
 [ -n "$missing" ] || exit 0
