@@ -1,10 +1,14 @@
 """The test kit for Python: starts the real `gema` on a free port and owns its end. Mirrors tests/src/gema.rs."""
+import contextlib
+import json
 import os
 import pathlib
 import re
 import subprocess
 import tempfile
 import time
+
+from websockets.sync.client import connect
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("GEMA_BIN") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "gema"
@@ -43,3 +47,36 @@ class Gema:
         log = self.log()
         self.folder.cleanup()
         assert "panicked" not in log, f"gema panicked:\n{log}"
+
+
+class Client:
+    """One connection that sees frames as they are."""
+
+    def __init__(self, gema):
+        address = f"ws://127.0.0.1:{gema.port}/app/{APP['key']}?protocol=7&client=test&version=1"
+        self.ends = contextlib.ExitStack()
+        self.socket = self.ends.enter_context(connect(address, open_timeout=PATIENCE, proxy=None))
+        self.id = self.expect("pusher:connection_established")["socket_id"]
+
+    def close(self):
+        """Ends the connection."""
+        self.ends.close()
+
+    def send(self, event, data):
+        """Sends one message."""
+        self.socket.send(json.dumps({"event": event, "data": data}))
+
+    def frame(self):
+        """The next message, as an object."""
+        return json.loads(self.socket.recv(timeout=PATIENCE))
+
+    def expect(self, event, channel=None):
+        """The data of the next message, which must be this one. The data of `pusher` events is decoded."""
+        frame = self.frame()
+        assert (frame["event"], frame.get("channel")) == (event, channel), f"{event} expected, not {frame}"
+        return json.loads(frame.get("data", "null")) if event.startswith("pusher") else frame["data"]
+
+    def subscribe(self, channel, **authorisation):
+        """Joins a channel; the data of the confirmation."""
+        self.send("pusher:subscribe", {"channel": channel, **authorisation})
+        return self.expect("pusher_internal:subscription_succeeded", channel)
