@@ -43,10 +43,12 @@ STEPS = {
     "pip": (f"{TOOLS}/venv.sh {VENV}", ["setup"], ["dashboard"]),
     "page tests": ("npm --prefix examples/dashboard test", ["dashboard"], []),
     "node tests": (f"{TOOLS}/node-tests.sh tests/node", ["build", "npm", "setup"], []),
+    "conformance": ("node tests/conformance/gema.mjs", ["build", "npm"], []),
     "python tests": (f"{VENV}/bin/python -m unittest discover -v -s tests/python", ["build", "pip"], []),
     # Last and alone: it measures, too.
     "browser tests": (f"{TOOLS}/node-tests.sh tests/browser", ["build", "npm", "dashboard", "setup"],
-                      ["rust tests", "clippy", "dependencies", "node tests", "python tests", "page tests"]),
+                      ["rust tests", "clippy", "dependencies", "node tests", "conformance", "python tests",
+                       "page tests"]),
 }
 GROUPS = {
     "lint": ["format", "house", "clippy", "dependencies"],
