@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gema_client::Publisher;
 use gema_protocol::app::Credentials;
+use gema_tls::Acceptor;
 
 /// Everything the API and the worker need to know. Start from [`Config::new`] and change what differs.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub grace_minutes: u32,
     /// Address under which browsers reach the API; `https://…` makes cookies `Secure`.
     pub app_url: String,
+    /// Makes the listener speak TLS, and nothing else.
+    pub tls: Option<Acceptor>,
     /// Whether the public channel carries e-mail addresses and notes, too.
     pub public_details: bool,
     /// Where browsers find the broadcast server.
@@ -82,6 +85,7 @@ impl Config {
             work_start: None,
             grace_minutes: 0,
             app_url: "http://localhost:8000".into(),
+            tls: None,
             public_details: false,
             front_end: FrontEnd {
                 key: credentials.key.clone(),
@@ -99,7 +103,7 @@ impl Config {
 
     /// Whether browsers reach the API over TLS.
     pub(crate) fn is_https(&self) -> bool {
-        self.app_url.starts_with("https://")
+        self.tls.is_some() || self.app_url.starts_with("https://")
     }
 }
 

@@ -1,24 +1,30 @@
-//! Accepts connections and speaks HTTP/1.1 on them: not too many at once, and none that only pretends to ask.
+//! Accepts connections and speaks HTTP/1.1 on them, with TLS or without: not too many at once, and none that only
+//! pretends to ask.
 //!
 //! What is asked is `router.rs`; how long a body may take is `input.rs`.
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io::{Error, ErrorKind};
+use std::io::{self, Error, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::response::IntoResponse;
+use gema_tls::{Acceptor, Incoming as Greeted};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 /// Pause after the process ran out of descriptors, so that some can come back.
@@ -35,31 +41,48 @@ pub(crate) struct Bounds {
     pub drain: Duration,
 }
 
-/// Serves `router` until `shutdown` completes, then finishes what is in flight within the drain time.
+/// What every connection is served with.
+struct Site {
+    tls: Option<Acceptor>,
+    /// Answers whoever came over TLS.
+    sealed: Router,
+    /// Answers whoever did not.
+    plain: Router,
+    bounds: Bounds,
+    graceful: GracefulShutdown,
+    /// Dropped when the end begins: handshakes under way lead nowhere.
+    open: watch::Sender<()>,
+}
+
+/// Serves `router` until `shutdown` completes, then finishes what is in flight within the drain time. With `tls` that
+/// is all that the listener speaks.
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<Acceptor>,
     router: Router,
     bounds: Bounds,
     shutdown: impl Future<Output = ()>,
 ) {
-    let graceful = GracefulShutdown::new();
+    let plain = if tls.is_some() { Router::new().fallback(tls_required) } else { router.clone() };
+    let (graceful, open) = (GracefulShutdown::new(), watch::Sender::default());
+    let site = Site { tls, sealed: router, plain, bounds, graceful, open };
     tokio::select! {
-        () = accept(&listener, &router, bounds, &graceful) => {}
+        () = accept(&listener, &site) => {}
         () = shutdown => {}
     }
-    drop(listener);
-    if timeout(bounds.drain, graceful.shutdown()).await.is_err() {
+    drop((listener, site.open));
+    if timeout(bounds.drain, site.graceful.shutdown()).await.is_err() {
         tracing::warn!("Requests that did not end in time were cut");
     }
 }
 
 /// Never ends.
-async fn accept(listener: &TcpListener, router: &Router, bounds: Bounds, graceful: &GracefulShutdown) {
-    let permits = Arc::new(Semaphore::new(bounds.connections));
+async fn accept(listener: &TcpListener, site: &Site) {
+    let permits = Arc::new(Semaphore::new(site.bounds.connections));
     // The semaphore is never closed.
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, client)) => spawn((stream, client), router.clone(), bounds, graceful, permit),
+            Ok((stream, client)) => spawn((stream, client), site, permit),
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "No connection can be accepted");
@@ -69,15 +92,47 @@ async fn accept(listener: &TcpListener, router: &Router, bounds: Bounds, gracefu
     }
 }
 
-fn spawn(
-    (stream, client): (TcpStream, SocketAddr),
-    router: Router,
-    bounds: Bounds,
-    graceful: &GracefulShutdown,
-    permit: OwnedSemaphorePermit,
-) {
+fn spawn((stream, client): (TcpStream, SocketAddr), site: &Site, permit: OwnedSemaphorePermit) {
     // Answers are small and somebody waits for them.
     stream.set_nodelay(true).ok();
+    let (tls, headers) = (site.tls.clone(), site.bounds.headers);
+    let (sealed, plain) = (site.sealed.clone(), site.plain.clone());
+    let (mut open, watcher) = (site.open.subscribe(), site.graceful.watcher());
+    tokio::spawn(async move {
+        let incoming = tokio::select! {
+            incoming = greet(tls, stream) => incoming,
+            _ = open.changed() => return,
+        };
+        let served = match incoming {
+            Ok(Greeted::Tls(stream)) => speak(stream, client, sealed, headers, watcher).await,
+            Ok(Greeted::Plain(stream)) => speak(stream, client, plain, headers, watcher).await,
+            Err(error) => return tracing::debug!(%error, %client, "TLS handshake failed"),
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, %client, "Connection ended");
+        }
+        drop(permit);
+    });
+}
+
+async fn greet(tls: Option<Acceptor>, stream: TcpStream) -> io::Result<Greeted> {
+    match tls {
+        Some(tls) => tls.accept(stream).await,
+        None => Ok(Greeted::Plain(stream)),
+    }
+}
+
+/// Speaks HTTP until the client or the end of the listener ends it.
+async fn speak<S>(
+    stream: S,
+    client: SocketAddr,
+    router: Router,
+    headers: Duration,
+    watcher: Watcher,
+) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(client));
@@ -86,15 +141,14 @@ fn spawn(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(bounds.headers)
+        .header_read_timeout(headers)
         .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, %client, "Connection ended");
-        }
-        drop(permit);
-    });
+    watcher.watch(connection).await
+}
+
+async fn tls_required() -> impl IntoResponse {
+    let text = "This port speaks TLS: use https:// instead of http://.";
+    (StatusCode::BAD_REQUEST, [(CONNECTION, "close")], text)
 }
 
 fn is_about_one_connection(error: &Error) -> bool {
@@ -116,7 +170,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let router =
             Router::new().route("/", get(async |client: ConnectInfo<SocketAddr>| client.to_string()));
-        tokio::spawn(serve(listener, router, bounds, std::future::pending()));
+        tokio::spawn(serve(listener, None, router, bounds, std::future::pending()));
         address
     }
 

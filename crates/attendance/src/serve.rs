@@ -47,7 +47,7 @@ pub async fn run(
     let sweeper = tokio::spawn(sweep(app.clone()));
 
     let bounds = Bounds { connections: CONNECTIONS, headers: HEADERS, drain: app.config.worker.drain };
-    http::serve(listener, router(app.clone()), bounds, shutdown).await;
+    http::serve(listener, app.config.tls.clone(), router(app.clone()), bounds, shutdown).await;
     // The worker outlives the last request, so that events of the last check-ins still go out.
     end.send_replace(true);
     if let Some(worker) = worker

@@ -4,6 +4,7 @@ use gema_protocol::app::Credentials;
 use gema_protocol::limits::{Limits, Profile};
 use gema_protocol::origin::AllowedOrigins;
 use gema_protocol::rate_limit::Rate;
+use gema_tls::Acceptor;
 
 /// Bytes that may wait for one client before it counts as too slow to be served.
 pub const DEFAULT_QUEUE_BYTES: usize = 1024 * 1024;
@@ -21,6 +22,8 @@ pub struct Config {
     pub queue_bytes: usize,
     /// Bound of one channel's pending events, in bytes.
     pub backlog_bytes: usize,
+    /// Makes the listener speak TLS, and nothing else.
+    pub tls: Option<Acceptor>,
 }
 
 impl Config {
@@ -31,6 +34,7 @@ impl Config {
             path: String::new(),
             queue_bytes: DEFAULT_QUEUE_BYTES,
             backlog_bytes: DEFAULT_BACKLOG_BYTES,
+            tls: None,
         }
     }
 }

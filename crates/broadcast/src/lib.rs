@@ -17,6 +17,7 @@ mod in_place;
 mod outbound;
 mod registration;
 mod server;
+mod transport;
 mod upgrade;
 mod users;
 

@@ -20,6 +20,8 @@ use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::transport::{Sealed, Transport};
+
 /// Frames handed to one `writev`; more than this rarely fits a socket buffer at once.
 const FRAMES_PER_WRITE: usize = 64;
 /// Unsent bytes the kernel may hold for a client that does not read. Without a bound a slow reader hides behind up to
@@ -30,6 +32,8 @@ const KERNEL_UNSENT_BYTES: u32 = 128 * 1024;
 pub(crate) struct Outbound {
     id: SocketId,
     socket: TcpStream,
+    /// Whether TLS is on the socket: then nothing is read from it without the queue's lock.
+    sealed: bool,
     queue: Mutex<Queue>,
     /// Wakes the owner: there is something to drain, or the state has changed.
     owner: AtomicWaker,
@@ -40,6 +44,8 @@ struct Queue {
     frames: VecDeque<Bytes>,
     bytes: usize,
     state: State,
+    /// The TLS on the socket, if there is one: what leaves is encrypted here, what comes is decrypted.
+    sealed: Option<Box<Sealed>>,
 }
 
 /// What may still be written.
@@ -64,12 +70,14 @@ pub(crate) enum Death {
 
 impl Outbound {
     /// `limit`: bytes that may wait for this client. One frame larger than that is still sent when nothing waits.
-    pub(crate) fn new(id: SocketId, socket: TcpStream, limit: usize) -> Self {
+    pub(crate) fn new(id: SocketId, transport: impl Into<Transport>, limit: usize) -> Self {
+        let Transport { socket, sealed } = transport.into();
         // Both are optimisations; a socket that refuses them still works.
         let _ = socket.set_nodelay(true);
         let _ = SockRef::from(&socket).set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES);
-        let queue = Queue { frames: VecDeque::new(), bytes: 0, state: State::Open };
-        Self { id, socket, queue: Mutex::new(queue), owner: AtomicWaker::new(), limit }
+        let is_sealed = sealed.is_some();
+        let queue = Queue { frames: VecDeque::new(), bytes: 0, state: State::Open, sealed };
+        Self { id, socket, sealed: is_sealed, queue: Mutex::new(queue), owner: AtomicWaker::new(), limit }
     }
 
     /// The connection's socket id.
@@ -77,9 +85,31 @@ impl Outbound {
         self.id
     }
 
-    /// The socket, for its owner to read from.
+    /// The socket, for its owner to wait on.
     pub(crate) fn socket(&self) -> &TcpStream {
         &self.socket
+    }
+
+    /// What has been decrypted already, so that nothing needs to come before it can be read. `None`: nothing has.
+    pub(crate) fn take_decrypted(&self, bytes: &mut [u8]) -> Option<io::Result<usize>> {
+        if !self.sealed {
+            return None;
+        }
+        self.queue.lock().sealed.as_mut()?.take(bytes)
+    }
+
+    /// Reads from the socket without waiting; `WouldBlock` when no byte can be had yet.
+    pub(crate) fn try_read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        if !self.sealed {
+            return self.socket.try_read(bytes);
+        }
+        let mut queue = self.queue.lock();
+        let Some(sealed) = &mut queue.sealed else { return self.socket.try_read(bytes) };
+        let read = sealed.read(&self.socket, bytes);
+        if sealed.waits() {
+            self.owner.wake();
+        }
+        read
     }
 
     /// Sends complete frames, or queues what the socket does not take.
@@ -131,7 +161,7 @@ impl Outbound {
             if let State::Dead(_) = queue.state {
                 return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
             }
-            if queue.frames.is_empty() {
+            if !queue.waits() {
                 queue.frames = VecDeque::new();
                 return Poll::Ready(Ok(()));
             }
@@ -139,7 +169,7 @@ impl Outbound {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(ready) => ready?,
             }
-            match self.write_some(&queue.frames) {
+            match self.write_some(&mut queue) {
                 Ok(written) => queue.advance(written),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 Err(e) => return Poll::Ready(Err(e)),
@@ -149,6 +179,9 @@ impl Outbound {
 
     /// Tells the peer that nothing more will come.
     pub(crate) fn finish_writing(&self) {
+        if let Some(sealed) = &mut self.queue.lock().sealed {
+            sealed.finish(&self.socket);
+        }
         // The peer may be gone already, which is what we want to reach.
         let _ = SockRef::from(&self.socket).shutdown(Shutdown::Write);
     }
@@ -157,19 +190,31 @@ impl Outbound {
         if queue.state != State::Open {
             return;
         }
-        if !queue.frames.is_empty() {
-            if queue.bytes + frames.len() > self.limit {
+        if queue.waits() {
+            if queue.waiting() + frames.len() > self.limit {
                 return self.evict(queue);
             }
             return queue.push(frames.clone());
         }
-        match self.socket.try_write(frames) {
-            Ok(written) if written == frames.len() => return,
+        match self.write_first(queue, frames) {
+            Ok(written) if written == frames.len() => {
+                if !queue.waits() {
+                    return;
+                }
+            }
             Ok(written) => queue.push(frames.slice(written..)),
             Err(e) if e.kind() == ErrorKind::WouldBlock => queue.push(frames.clone()),
             Err(_) => queue.state = State::Dead(Death::Failed),
         }
         self.owner.wake();
+    }
+
+    /// Writes to a connection for which nothing waits.
+    fn write_first(&self, queue: &mut Queue, frames: &Bytes) -> io::Result<usize> {
+        match &mut queue.sealed {
+            None => self.socket.try_write(frames),
+            Some(sealed) => sealed.write(&self.socket, &[IoSlice::new(frames)]),
+        }
     }
 
     fn evict(&self, queue: &mut Queue) {
@@ -181,19 +226,33 @@ impl Outbound {
         self.owner.wake();
     }
 
-    fn write_some(&self, frames: &VecDeque<Bytes>) -> io::Result<usize> {
-        if let (Some(only), 1) = (frames.front(), frames.len()) {
+    fn write_some(&self, queue: &mut Queue) -> io::Result<usize> {
+        if let (None, Some(only), 1) = (&queue.sealed, queue.frames.front(), queue.frames.len()) {
             return self.socket.try_write(only);
         }
         let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE];
-        for (slice, frame) in slices.iter_mut().zip(frames) {
+        for (slice, frame) in slices.iter_mut().zip(&queue.frames) {
             *slice = IoSlice::new(frame);
         }
-        self.socket.try_write_vectored(&slices[..frames.len().min(FRAMES_PER_WRITE)])
+        let slices = &slices[..queue.frames.len().min(FRAMES_PER_WRITE)];
+        match &mut queue.sealed {
+            None => self.socket.try_write_vectored(slices),
+            Some(sealed) => sealed.write(&self.socket, slices),
+        }
     }
 }
 
 impl Queue {
+    /// Whether anything waits for the socket.
+    fn waits(&self) -> bool {
+        !self.frames.is_empty() || self.sealed.as_ref().is_some_and(|sealed| sealed.waits())
+    }
+
+    /// How many bytes wait, ciphertext included.
+    fn waiting(&self) -> usize {
+        self.bytes + self.sealed.as_ref().map_or(0, |sealed| sealed.waiting())
+    }
+
     fn push(&mut self, frames: Bytes) {
         self.bytes += frames.len();
         self.frames.push_back(frames);

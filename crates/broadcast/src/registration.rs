@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gema_protocol::socket_id::SocketId;
-use tokio::net::TcpStream;
 
 use crate::app::App;
 use crate::outbound::Outbound;
+use crate::transport::Transport;
 
 /// Registered connections of an app, counted before they are let in so that a limit holds under a rush.
 #[derive(Default)]
@@ -25,8 +25,8 @@ impl Quota {
     }
 }
 
-/// The app has as many connections as it may have. The socket comes back, to be told so.
-pub(crate) struct OverQuota(pub(crate) TcpStream);
+/// The app has as many connections as it may have. The transport comes back, to be told so.
+pub(crate) struct OverQuota(pub(crate) Transport);
 
 /// A registered connection: place in the quota and entry in the registry, both given back by `Drop`.
 pub(crate) struct Registration {
@@ -36,11 +36,11 @@ pub(crate) struct Registration {
 
 impl Registration {
     /// Registers a new connection under a fresh socket id.
-    pub(crate) fn new(app: Arc<App>, socket: TcpStream, queue_bytes: usize) -> Result<Self, OverQuota> {
+    pub(crate) fn new(app: Arc<App>, transport: Transport, queue_bytes: usize) -> Result<Self, OverQuota> {
         if !app.quota.take(app.config.max_connections) {
-            return Err(OverQuota(socket));
+            return Err(OverQuota(transport));
         }
-        let outbound = Arc::new(Outbound::new(free_id(&app), socket, queue_bytes));
+        let outbound = Arc::new(Outbound::new(free_id(&app), transport, queue_bytes));
         app.connections.insert(outbound.id(), outbound.clone());
         Ok(Self { app, outbound })
     }

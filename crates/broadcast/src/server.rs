@@ -1,4 +1,4 @@
-//! The listener: accepts sockets, speaks HTTP/1.1 on them, and ends in order.
+//! The listener: accepts sockets, speaks HTTP/1.1 on them, with TLS or without, and ends in order.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use gema_protocol::close::CloseCode;
 use gema_protocol::frame;
+use gema_tls::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -146,17 +148,42 @@ async fn sweep_caches(shared: &Shared) {
     }
 }
 
-/// One HTTP connection, until it ends or becomes a WebSocket.
+/// One socket, until it ends or becomes a WebSocket.
 async fn serve(shared: Arc<Shared>, socket: TcpStream) {
-    let ending = shared.ending.clone();
     let _ = socket.set_nodelay(true);
+    let Some(tls) = &shared.config.tls else {
+        return serve_http(shared, socket, Security::Enough).await;
+    };
+    // In boxes: a plain connection would carry the room for the rest of this.
+    let incoming = tokio::select! {
+        incoming = Box::pin(tls.accept(socket)) => incoming,
+        () = shared.ending.cancelled() => return,
+    };
+    match incoming {
+        Ok(Incoming::Tls(stream)) => Box::pin(serve_http(shared, stream, Security::Enough)).await,
+        Ok(Incoming::Plain(socket)) => Box::pin(serve_http(shared, socket, Security::Missing)).await,
+        Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+/// One HTTP connection.
+async fn serve_http<S>(shared: Arc<Shared>, stream: S, security: Security)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let ending = shared.ending.clone();
     let service = service_fn(move |request| {
         let shared = shared.clone();
-        async move { Ok::<_, Infallible>(router::route(shared, request).await) }
+        async move {
+            Ok::<_, Infallible>(match security {
+                Security::Enough => router::route(shared, request).await,
+                Security::Missing => router::refuse_plain(&shared, request),
+            })
+        }
     });
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD_BYTES).timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let mut connection = InPlace::new(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let mut connection = InPlace::new(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let served = tokio::select! {
         served = &mut connection => served,
         () = ending.cancelled() => {
@@ -167,6 +194,15 @@ async fn serve(shared: Arc<Shared>, socket: TcpStream) {
     if let Err(error) = served {
         tracing::debug!(%error, "an HTTP connection broke");
     }
+}
+
+/// Whether a connection is as safe as the listener asks for.
+#[derive(Clone, Copy)]
+enum Security {
+    /// TLS, or a listener that has none.
+    Enough,
+    /// Plain, on a listener that speaks TLS.
+    Missing,
 }
 
 /// Closes every connection; how many there were.

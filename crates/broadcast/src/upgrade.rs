@@ -11,10 +11,8 @@ use gema_protocol::close::CloseCode;
 use gema_protocol::error::ErrorEvent;
 use gema_protocol::frame;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::upgrade::{OnUpgrade, Parts};
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, body::Incoming};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::api::answer::{self, Answer, Body};
@@ -23,17 +21,30 @@ use crate::connection;
 use crate::outbound::Outbound;
 use crate::registration::{Registration, random_id};
 use crate::server::Shared;
+use crate::transport::Transport;
 
 /// Answers a request for `/app/{key}`.
-pub(crate) fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, key: &str) -> Response<Body> {
-    let accept = match accept_key(&request) {
-        Ok(accept) => accept,
-        Err(refusal) => return refusal.into_response(),
-    };
-    let admitted = admit(shared, request.headers(), key);
+pub(crate) fn answer(shared: &Arc<Shared>, request: Request<Incoming>, key: &str) -> Response<Body> {
+    complete(shared, request, |headers| admit(shared, headers, key)).unwrap_or_else(Answer::into_response)
+}
+
+/// Completes the handshake of a client that came without TLS where TLS is required, to tell it so.
+pub(crate) fn refuse_plain(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let refused = complete(shared, request, |_| Err(CloseCode::TlsRequired));
+    refused.unwrap_or_else(|_| answer::tls_required().into_response())
+}
+
+/// Answers the handshake and leaves the rest to a task. The error is for requests that are no handshake.
+fn complete(
+    shared: &Arc<Shared>,
+    mut request: Request<Incoming>,
+    admit: impl FnOnce(&HeaderMap) -> Result<Arc<App>, CloseCode>,
+) -> Result<Response<Body>, Answer> {
+    let accept = accept_key(&request)?;
+    let admitted = admit(request.headers());
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(take_over(shared.clone(), upgrade, admitted));
-    switching_protocols(accept)
+    Ok(switching_protocols(accept))
 }
 
 /// The app to connect to, or the reason why not.
@@ -57,19 +68,20 @@ fn admit(shared: &Shared, headers: &HeaderMap, key: &str) -> Result<Arc<App>, Cl
 /// Waits for the switch, then leaves the socket to a task of its own.
 async fn take_over(shared: Arc<Shared>, upgrade: OnUpgrade, admitted: Result<Arc<App>, CloseCode>) {
     let Ok(upgraded) = upgrade.await else { return };
-    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Some((transport, early)) = Transport::of(upgraded) else {
         return tracing::error!("an upgraded connection is not the socket that was accepted");
     };
-    let socket = io.into_inner();
     let queue_bytes = shared.config.queue_bytes;
     let registered = match admitted {
-        Ok(app) => Registration::new(app, socket, queue_bytes).map_err(|over| (CloseCode::OverQuota, over.0)),
-        Err(code) => Err((code, socket)),
+        Ok(app) => {
+            Registration::new(app, transport, queue_bytes).map_err(|over| (CloseCode::OverQuota, over.0))
+        }
+        Err(code) => Err((code, transport)),
     };
     match registered {
-        Ok(registration) => shared.connections.spawn(connection::serve(registration, read_buf)),
-        Err((code, socket)) => {
-            let outbound = Outbound::new(random_id(), socket, queue_bytes);
+        Ok(registration) => shared.connections.spawn(connection::serve(registration, early)),
+        Err((code, transport)) => {
+            let outbound = Outbound::new(random_id(), transport, queue_bytes);
             shared.connections.spawn(connection::refuse(outbound, refusal(code)))
         }
     };

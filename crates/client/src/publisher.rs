@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gema_protocol::app::Credentials;
 use gema_protocol::signature::sign_request;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, ClientBuilder, Response, Url, redirect};
+use rustls::ClientConfig;
 use serde::Serialize;
 
 use crate::{ClientError, PublishError};
@@ -55,6 +56,19 @@ impl Publisher {
         Self::with_timeout(base_url, credentials, TIMEOUT)
     }
 
+    /// As [`Publisher::new`], for a server that `tls` trusts, be it one whose certificate nobody else would.
+    ///
+    /// # Errors
+    /// See [`Publisher::new`].
+    pub fn trusting(
+        base_url: &str,
+        credentials: Credentials,
+        tls: ClientConfig,
+    ) -> Result<Self, ClientError> {
+        let http = Client::builder().timeout(TIMEOUT).tls_backend_preconfigured(tls);
+        Self::build(base_url, credentials, http)
+    }
+
     /// As [`Publisher::new`], with another limit for the whole of one request.
     ///
     /// # Errors
@@ -68,13 +82,12 @@ impl Publisher {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ClientError::NoTlsProvider);
         }
+        Self::build(base_url, credentials, Client::builder().timeout(timeout))
+    }
+
+    fn build(base_url: &str, credentials: Credentials, http: ClientBuilder) -> Result<Self, ClientError> {
         let base = parse_base(base_url)?;
-        let http = Client::builder()
-            .timeout(timeout)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(ClientError::Http)?;
+        let http = http.redirect(redirect::Policy::none()).no_proxy().build().map_err(ClientError::Http)?;
         Ok(Self { http, base, credentials })
     }
 

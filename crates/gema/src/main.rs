@@ -12,6 +12,7 @@ mod listen;
 mod logging;
 mod shutdown;
 mod start;
+mod tls;
 mod wiring;
 
 mod settings;

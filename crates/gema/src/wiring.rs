@@ -9,6 +9,7 @@ use gema_client::Publisher;
 use gema_protocol::app::Credentials;
 use gema_protocol::limits::{Limits, Profile};
 use gema_protocol::origin::AllowedOrigins;
+use gema_tls::Acceptor;
 
 use crate::failure::Failure;
 use crate::listen::from_here;
@@ -18,13 +19,17 @@ use crate::settings::{App, AppProfile, ClientEventSenders, Process, Queue, Schem
 const USUAL_REQUEST_SIZE: usize = 10_000;
 
 /// The broadcast server.
-pub(crate) fn broadcast(settings: &Settings) -> Result<gema_broadcast::Server, Failure> {
+pub(crate) fn broadcast(
+    settings: &Settings,
+    tls: Option<Acceptor>,
+) -> Result<gema_broadcast::Server, Failure> {
     let process = &settings.process;
     let apps = settings.apps.iter().map(|(credentials, app)| app_config(credentials, app, process)).collect();
     let mut config = gema_broadcast::Config::new(apps);
     config.path.clone_from(&process.server_path.0);
     config.queue_bytes = process.queue_bytes.get();
     config.backlog_bytes = process.backlog_bytes.get();
+    config.tls = tls;
     gema_broadcast::Server::new(config).map_err(|error| error.to_string().into())
 }
 
@@ -62,28 +67,37 @@ pub(crate) fn limits(app: &App, process: &Process) -> Limits {
 }
 
 /// Where things listen, as far as this process knows.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Listeners {
     /// The broadcast server, if it runs in this process.
     pub(crate) broadcast: Option<SocketAddr>,
     /// The attendance API, if it runs in this process.
     pub(crate) attendance: Option<SocketAddr>,
+    /// What makes them speak TLS.
+    pub(crate) tls: Option<Acceptor>,
+}
+
+impl Listeners {
+    /// What the listeners of this process speak.
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
 }
 
 /// What the attendance API and the worker need.
-pub(crate) fn attendance(settings: &Settings, at: Listeners) -> Result<gema_attendance::Config, Failure> {
+pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_attendance::Config, Failure> {
     let process = &settings.process;
     let Some((credentials, _)) = settings.apps.first() else {
         return Err("there is no app: run `gema init`".to_owned().into());
     };
-    let publisher = Publisher::new(&publish_url(process, at)?, credentials.clone())
-        .map_err(|error| format!("events cannot be published: {error}"))?;
+    let publisher = publisher(process, credentials, at)?;
     let mut config = gema_attendance::Config::new(database_url(process), credentials.clone(), publisher);
     config.node_id = process.node_id.get();
     config.time_zone.clone_from(&process.app_timezone);
     config.work_start = process.work_starts_at.map(|time| format!("{:02}:{:02}", time.hour, time.minute));
     config.grace_minutes = process.grace_minutes.get();
     config.app_url = app_url(process, at);
+    config.tls.clone_from(&at.tls);
     config.public_details = process.public_details;
     config.front_end = front_end(process, credentials.key.clone(), at);
     config.session_minutes = process.session_minutes.get();
@@ -101,7 +115,7 @@ pub(crate) fn database_url(process: &Process) -> String {
     format!("sqlite:{}", path.replace('%', "%25").replace('?', "%3F"))
 }
 
-fn front_end(process: &Process, key: String, at: Listeners) -> FrontEnd {
+fn front_end(process: &Process, key: String, at: &Listeners) -> FrontEnd {
     let port = process.public_port.map(|port| port.get());
     let scheme = process.public_scheme.unwrap_or(usual_scheme(at));
     FrontEnd {
@@ -113,25 +127,41 @@ fn front_end(process: &Process, key: String, at: Listeners) -> FrontEnd {
     }
 }
 
-/// A listener of ours speaks plain HTTP; elsewhere Laravel's default holds.
-fn usual_scheme(at: Listeners) -> Scheme {
-    if at.broadcast.is_some() { Scheme::Http } else { Scheme::Https }
+/// What a listener of ours speaks; elsewhere Laravel's default holds.
+fn usual_scheme(at: &Listeners) -> Scheme {
+    if at.broadcast.is_some() { at.scheme() } else { Scheme::Https }
 }
 
 /// Where people open the pages: as set, else where the API listens.
-pub(crate) fn app_url(process: &Process, at: Listeners) -> String {
-    let listening = at.attendance.map(|address| format!("http://{}", from_here(address)));
+pub(crate) fn app_url(process: &Process, at: &Listeners) -> String {
+    let scheme = at.scheme().as_str();
+    let listening = at.attendance.map(|address| format!("{scheme}://{}", from_here(address)));
     let set = process.app_url.as_ref().map(|url| url.0.clone());
     set.or(listening).unwrap_or_else(|| format!("http://localhost:{}", process.app_port.get::<u16>()))
 }
 
+/// What publishes the events. Our own listener is known by its very certificate, whose name need not be the address.
+fn publisher(process: &Process, credentials: &Credentials, at: &Listeners) -> Result<Publisher, Failure> {
+    let url = publish_url(process, at)?;
+    let own = at.tls.as_ref().filter(|_| process.publish_url.is_none() && at.broadcast.is_some());
+    let publisher = match own.map(Acceptor::own_client).transpose() {
+        Ok(None) => Publisher::new(&url, credentials.clone()).map_err(|error| error.to_string()),
+        Ok(Some(tls)) => {
+            Publisher::trusting(&url, credentials.clone(), tls).map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    publisher.map_err(|cause| format!("events cannot be published: {cause}").into())
+}
+
 /// Where events go: as set, else our own listener, else where browsers find the server.
-fn publish_url(process: &Process, at: Listeners) -> Result<String, Failure> {
+fn publish_url(process: &Process, at: &Listeners) -> Result<String, Failure> {
     if let Some(url) = &process.publish_url {
         return Ok(url.0.clone());
     }
     if let Some(address) = at.broadcast {
-        return Ok(format!("http://{}{}", from_here(address), process.server_path.0));
+        let scheme = at.scheme().as_str();
+        return Ok(format!("{scheme}://{}{}", from_here(address), process.server_path.0));
     }
     let Some(host) = &process.public_host else {
         let sentence = "where to publish events is not known: set REVERB_HOST, REVERB_PORT and REVERB_SCHEME to where \

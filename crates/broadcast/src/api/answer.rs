@@ -55,6 +55,11 @@ pub(crate) fn bad_request(reason: impl Into<String>) -> Answer {
     text(StatusCode::BAD_REQUEST, reason)
 }
 
+/// 400: plain HTTP where TLS is required. The connection ends with it.
+pub(crate) fn tls_required() -> Answer {
+    bad_request("This port speaks TLS: use https:// instead of http://.").with(header::CONNECTION, "close")
+}
+
 /// 401: the signature does not hold; `reason` says which part differs in shape.
 pub(crate) fn unauthorized(reason: impl Into<String>) -> Answer {
     text(StatusCode::UNAUTHORIZED, reason)

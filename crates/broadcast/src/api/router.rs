@@ -30,6 +30,16 @@ pub(crate) async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Re
     }
 }
 
+/// Answers one request that came without TLS where TLS is required. Clients with a fallback learn that they shall use it
+/// (4000, on which pusher-js switches to `wss`); nothing else is served.
+pub(crate) fn refuse_plain(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let path = request.uri().path().strip_prefix(shared.path.as_str()).unwrap_or_default();
+    if request.method() == Method::GET && path.strip_prefix("/app/").is_some_and(|key| !key.contains('/')) {
+        return upgrade::refuse_plain(shared, request);
+    }
+    answer::tls_required().into_response()
+}
+
 /// Endpoints below `/apps/{id}`, all of them signed.
 async fn signed(
     shared: &Shared,

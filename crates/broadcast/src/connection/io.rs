@@ -35,12 +35,16 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(taken) = self.outbound.take_decrypted(buf.initialize_unfilled()) {
+            buf.advance(taken?);
+            return Poll::Ready(Ok(()));
+        }
         loop {
             match self.outbound.socket().poll_read_ready(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(ready) => ready?,
             }
-            match self.outbound.socket().try_read(buf.initialize_unfilled()) {
+            match self.outbound.try_read(buf.initialize_unfilled()) {
                 Ok(read) => {
                     buf.advance(read);
                     self.heard |= read > 0;

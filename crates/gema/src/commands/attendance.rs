@@ -8,10 +8,10 @@ use tokio::net::TcpListener;
 use crate::failure::{Ended, Failure};
 use crate::listen::{self, Address};
 use crate::logging::say;
-use crate::settings::{Inputs, Process, Roles, Settings};
+use crate::settings::{Inputs, Process, Roles, Scheme, Settings};
 use crate::shutdown::Shutdown;
 use crate::wiring::Listeners;
-use crate::{start, wiring};
+use crate::{start, tls, wiring};
 
 /// How this role is called when it ends.
 pub(super) const ROLE: &str = "attendance API";
@@ -26,8 +26,11 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (listener, address) = bind(&settings.process)?;
-    let config = wiring::attendance(settings, Listeners { broadcast: None, attendance: Some(address) })?;
-    introduce(settings, address);
+    let tls = tls::open(&settings.process)?;
+    tls::keep_fresh(tls.as_ref())?;
+    let listeners = Listeners { broadcast: None, attendance: Some(address), tls };
+    let config = wiring::attendance(settings, &listeners)?;
+    introduce(settings, address, listeners.scheme());
     if !config.worker.in_process {
         say(&settings.process, "events wait for `gema worker`, which publishes them");
     }
@@ -47,13 +50,11 @@ pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failu
 }
 
 /// Says where the API listens.
-pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
+pub(super) fn introduce(settings: &Settings, address: SocketAddr, scheme: Scheme) {
     let process = &settings.process;
     let node: u32 = process.node_id.get();
-    say(
-        process,
-        &format!("attendance API on http://{address}, node {node}, {}", process.db_database.display()),
-    );
+    let (scheme, database) = (scheme.as_str(), process.db_database.display());
+    say(process, &format!("attendance API on {scheme}://{address}, node {node}, {database}"));
 }
 
 /// Says how a role ended; `None` stands for a drain that took too long.

@@ -8,9 +8,10 @@ use tokio::net::TcpListener;
 use crate::failure::{Ended, Failure};
 use crate::listen::{self, Address};
 use crate::logging::say;
-use crate::settings::{Inputs, Process, Roles, Settings};
+use crate::settings::{Inputs, Process, Roles, Scheme, Settings};
 use crate::shutdown::Shutdown;
-use crate::{start, wiring};
+use crate::wiring::Listeners;
+use crate::{start, tls, wiring};
 
 /// Serves until a signal asks for the end.
 pub(crate) fn run(inputs: Inputs) -> Ended {
@@ -22,8 +23,11 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (listener, address) = bind(&settings.process)?;
-    let server = wiring::broadcast(settings)?;
-    introduce(settings, address);
+    let tls = tls::open(&settings.process)?;
+    tls::keep_fresh(tls.as_ref())?;
+    let listeners = Listeners { broadcast: Some(address), attendance: None, tls };
+    let server = wiring::broadcast(settings, listeners.tls.clone())?;
+    introduce(settings, address, listeners.scheme());
     let limit = Duration::from_secs(settings.process.drain_seconds.get());
     let run = gema_broadcast::run(server, listener, shutdown.requested());
     say_end(&settings.process, shutdown.within(limit, run).await);
@@ -41,11 +45,12 @@ pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failu
 }
 
 /// Says where the server listens and what it allows.
-pub(super) fn introduce(settings: &Settings, address: SocketAddr) {
+pub(super) fn introduce(settings: &Settings, address: SocketAddr, scheme: Scheme) {
     let process = &settings.process;
     let public =
         process.public_host.as_ref().map(|host| format!(", to be reached as {host}")).unwrap_or_default();
-    say(process, &format!("broadcast server on http://{address}{}{public}", process.server_path.0));
+    let scheme = scheme.as_str();
+    say(process, &format!("broadcast server on {scheme}://{address}{}{public}", process.server_path.0));
     for (credentials, app) in &settings.apps {
         let limits = wiring::limits(app, process);
         let sentence = format!(

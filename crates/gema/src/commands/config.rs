@@ -4,10 +4,14 @@ use std::io::{ErrorKind, Write as _};
 
 use crate::failure::Ended;
 use crate::settings::{self, Inputs, Roles};
+use crate::tls;
 
 /// Reads the settings of a role and says all that is wrong with them.
 pub(crate) fn check(inputs: Inputs, role: Roles) -> Ended {
     let settings = settings::load(inputs, role)?.settings?;
+    if role.meets(Roles::LISTENERS) {
+        tls::open(&settings.process)?;
+    }
     let told = settings.warnings.iter().map(|warning| format!("warning: {warning}\n"));
     let told = told.chain(settings.notices.iter().map(|notice| format!("note: {notice}\n")));
     write(&(told.collect::<String>() + "the settings are in order\n"))

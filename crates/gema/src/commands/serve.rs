@@ -9,7 +9,7 @@ use crate::logging::say;
 use crate::settings::{Inputs, Roles, Settings};
 use crate::shutdown::Shutdown;
 use crate::wiring::Listeners;
-use crate::{start, wiring};
+use crate::{start, tls, wiring};
 
 use super::{attendance, broadcast};
 
@@ -25,12 +25,14 @@ async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (sockets, sockets_at) = broadcast::bind(process)?;
     let (api, api_at) = attendance::bind(process)?;
-    let server = wiring::broadcast(settings)?;
-    let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at) };
-    let config = wiring::attendance(settings, listeners)?;
-    broadcast::introduce(settings, sockets_at);
-    attendance::introduce(settings, api_at);
-    say(process, &format!("open {}", wiring::app_url(process, listeners)));
+    let tls = tls::open(process)?;
+    tls::keep_fresh(tls.as_ref())?;
+    let server = wiring::broadcast(settings, tls.clone())?;
+    let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at), tls };
+    let config = wiring::attendance(settings, &listeners)?;
+    broadcast::introduce(settings, sockets_at, listeners.scheme());
+    attendance::introduce(settings, api_at, listeners.scheme());
+    say(process, &format!("open {}", wiring::app_url(process, &listeners)));
 
     // The API ends first: what it stored until then can still be published.
     let (end_sockets, sockets_end) = oneshot::channel();

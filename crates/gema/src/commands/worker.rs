@@ -18,7 +18,7 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 
 async fn work(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
-    let config = wiring::attendance(settings, Listeners::default())?;
+    let config = wiring::attendance(settings, &Listeners::default())?;
     say(&settings.process, &format!("worker on {}", settings.process.db_database.display()));
     let limit = Duration::from_secs(settings.process.drain_seconds.get());
     let run = gema_attendance::run_worker(config, shutdown.requested());

@@ -19,6 +19,8 @@ impl Roles {
     pub(crate) const MIGRATE: Self = Self(8);
     /// `gema serve`: broadcast, attendance and worker in one.
     pub(crate) const SERVE: Self = Self(16);
+    /// The roles that listen.
+    pub(crate) const LISTENERS: Self = Self::BROADCAST.or(Self::ATTENDANCE).or(Self::SERVE);
     /// Every role.
     pub(crate) const ALL: Self = Self(31);
 

@@ -88,6 +88,7 @@ impl Loader {
         self.keep(rows, &refused);
         if let Some(process) = &process {
             self.refuse(unavailable::in_process(process, self.role));
+            self.refuse(half_of_tls(process, self.role));
         }
         process
     }
@@ -206,6 +207,17 @@ fn read_rows<T>(
     };
     let read = read(&text_of, &mut |setting| refused.push(setting));
     (read, refused)
+}
+
+/// A certificate without its key, or the other way round.
+fn half_of_tls(process: &Process, role: Roles) -> Option<String> {
+    let (set, missing) = match (&process.tls_cert, &process.tls_key) {
+        (Some(_), None) => ("GEMA_TLS_CERT", "GEMA_TLS_KEY"),
+        (None, Some(_)) => ("GEMA_TLS_KEY", "GEMA_TLS_CERT"),
+        _ => return None,
+    };
+    let sentence = || format!("{set} is set and {missing} is not: set both to speak TLS, or neither");
+    role.meets(Roles::LISTENERS).then(sentence)
 }
 
 /// A sentence for each id or key that two apps share.

@@ -52,6 +52,13 @@ settings! {
         drain_seconds: Seconds = "20",
             Setting::named("GEMA_DRAIN_SECONDS", "server.drain_seconds").used_by(SOCKETS.or(PUBLISHERS));
 
+        /// PEM file with the certificate and its chain. With it and GEMA_TLS_KEY every listener speaks TLS, and TLS only.
+        /// Both files are read again when they change, and on SIGHUP.
+        tls_cert: Option<PathBuf> = "",
+            Setting::named("GEMA_TLS_CERT", "tls.cert").used_by(Roles::LISTENERS);
+        /// PEM file with the key of the certificate, without a passphrase.
+        tls_key: Option<PathBuf> = "", Setting::named("GEMA_TLS_KEY", "tls.key").used_by(Roles::LISTENERS);
+
         /// Name under which browsers and back ends reach the broadcast server. Unset: the name in the page's own
         /// address.
         public_host: Option<String> = "",
@@ -60,7 +67,8 @@ settings! {
         /// listens on, elsewhere 443.
         public_port: Option<Whole<1, 65_535>> = "",
             Setting::named("REVERB_PORT", "public.port").used_by(PUBLISHERS);
-        /// How browsers and back ends reach the broadcast server. Unset: http in `gema serve`, elsewhere https.
+        /// How browsers and back ends reach the broadcast server. Unset: in `gema serve` as its listener
+        /// speaks, elsewhere https.
         public_scheme: Option<Scheme> = "",
             Setting::named("REVERB_SCHEME", "public.scheme").used_by(PUBLISHERS);
 
