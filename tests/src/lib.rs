@@ -1,16 +1,19 @@
 //! The test kit: it starts the real `gema` binary on free ports, talks to it from outside, and owns its end.
 //!
-//! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API.
+//! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API,
+//! [`Raw`] HTTP byte by byte.
 //! Nothing in here knows how the server works inside. The tests are in `tests/`, one file per subject; the same kit for
 //! Node is `node/kit.mjs`.
 
 mod api;
 mod client;
 mod gema;
+mod raw;
 
 pub use api::{Answer, Api, now, request};
 pub use client::{Client, Frame, Heard};
 pub use gema::{Gema, Setup};
+pub use raw::Raw;
 
 use std::time::Duration;
 

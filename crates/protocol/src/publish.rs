@@ -1,5 +1,5 @@
-//! The bodies of `POST /events` and `POST /batch_events`: what an app publishes. This is the hot path: what needs no
-//! unescaping is borrowed from the body.
+//! The bodies of `POST /events` and `POST /batch_events`, and the older forms of both: what an app publishes. This is the
+//! hot path: what needs no unescaping is borrowed from the body.
 
 use std::borrow::Cow;
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use crate::channel::{ChannelName, ChannelNameError};
 use crate::json::{Object, Text, complaint};
 use crate::limits::Limits;
+use crate::signature::Query;
 use crate::socket_id::SocketId;
 
 /// One event to publish; everything in it is within its limits.
@@ -142,6 +143,48 @@ pub fn parse_batch<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<Publish<'a
         check(event, limits).map_err(|error| PublishError::InBatch { index, error: Box::new(error) })
     };
     events.into_iter().enumerate().map(one).collect()
+}
+
+/// Reads an event from the query of a `POST /events` without a body. `channels` is a list with commas, as an array of
+/// parameters becomes when it is signed, so a name that holds a comma fits only into `channel`.
+///
+/// # Errors
+/// The first rule that is broken; see [`PublishError`].
+pub fn event_in_query<'a>(query: &'a Query<'_>, limits: &Limits) -> Result<Publish<'a>, PublishError> {
+    let text = |name| query.get(name).map(|value| Text(Cow::Borrowed(value)));
+    let channels = query.get("channels");
+    let event = Event {
+        name: text("name"),
+        data: text("data"),
+        channels: channels.map(|list| list.split(',').map(|name| Text(Cow::Borrowed(name))).collect()),
+        channel: text("channel"),
+        socket_id: text("socket_id"),
+        info: text("info"),
+    };
+    check(event, limits)
+}
+
+/// Reads the event of the deprecated `POST /channels/{channel}/events?name=&socket_id=`, whose body is the data.
+///
+/// # Errors
+/// The first rule that is broken; see [`PublishError`].
+pub fn event_for_channel<'a>(
+    channel: &'a str,
+    query: &'a Query<'_>,
+    body: &'a [u8],
+    limits: &Limits,
+) -> Result<Publish<'a>, PublishError> {
+    let text = |name| query.get(name).map(|value| Text(Cow::Borrowed(value)));
+    let data = std::str::from_utf8(body).map_err(|error| PublishError::Malformed(error.to_string()))?;
+    let event = Event {
+        name: text("name"),
+        data: Some(Text(Cow::Borrowed(data))),
+        channels: None,
+        channel: Some(Text(Cow::Borrowed(channel))),
+        socket_id: text("socket_id"),
+        info: None,
+    };
+    check(event, limits)
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8], limits: &Limits) -> Result<T, PublishError> {

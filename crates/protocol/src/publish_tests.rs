@@ -138,6 +138,46 @@ fn a_batch_is_whole_or_nothing() {
     assert_eq!(parsed(r#"{"batch":{}}"#, &reverb).unwrap_err().status(), 400);
 }
 
+#[test]
+fn an_event_may_stand_in_the_query() {
+    let limits = limits();
+    let of = |raw: &str| {
+        let query = Query::parse(raw);
+        event_in_query(&query, &limits)
+            .map(|p| format!("{} {} {:?} {}", p.name, p.data, channels(&p), p.info.given))
+    };
+    assert_eq!(of("name=e&data=x+y&channels[]=a&channels[]=b").unwrap(), r#"e x y ["a", "b"] false"#);
+    assert_eq!(of("name=e&data=&channels=a,b,a&info=cache").unwrap(), r#"e  ["a", "b"] true"#);
+    assert_eq!(of("name=e&data=&channel=a,b").unwrap(), r#"e  ["a,b"] false"#);
+    for (raw, error) in [
+        ("", "the field name is missing"),
+        ("name=e&channel=a", "the field data is missing"),
+        ("name=e&data=", "the field channels is missing"),
+        ("name=e&data=&channels=", "channel \"\": a channel name must not be empty"),
+        (
+            "name=pusher:e&data=&channel=a",
+            "event names that begin with pusher: or pusher_internal: are reserved",
+        ),
+    ] {
+        assert_eq!(of(raw).unwrap_err().to_string(), error, "{raw}");
+    }
+}
+
+#[test]
+fn a_deprecated_request_has_its_data_as_body() {
+    let limits = limits();
+    let query = Query::parse("name=e&socket_id=1.2&info=cache&channel=other&data=other");
+    let publish = event_for_channel("a", &query, b"{\"x\":1}", &limits).unwrap();
+    assert_eq!((publish.name.as_ref(), publish.data.as_ref()), ("e", r#"{"x":1}"#));
+    assert_eq!(
+        (channels(&publish), publish.socket_id, publish.info.given),
+        (vec!["a"], "1.2".parse().ok(), false)
+    );
+    assert_eq!(event_for_channel("a", &query, b"\xff", &limits).unwrap_err().status(), 400);
+    assert_eq!(event_for_channel("a b", &query, b"", &limits).unwrap_err().status(), 400);
+    assert_eq!(event_for_channel("a", &query, &[b'x'; 10_241], &limits).unwrap_err().status(), 413);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]

@@ -169,6 +169,17 @@ async fn the_id_in_the_path_is_decoded() {
 }
 
 #[tokio::test]
+async fn terminating_needs_no_user_and_no_body() {
+    let gema = Setup::broadcast().start().await;
+    let mut client = gema.user(r#"{"id":"1"}"#).await;
+    for body in [&b"{}"[..], b"", b"not json"] {
+        let answer = gema.api().call("POST", "/users/2/terminate_connections", &[], body).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
+    }
+    client.nothing_came().await;
+}
+
+#[tokio::test]
 async fn whoever_has_read_the_confirmation_can_be_terminated() {
     let gema = Setup::broadcast().start().await;
     for round in 0..40 {

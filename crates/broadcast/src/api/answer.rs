@@ -42,6 +42,11 @@ pub(crate) fn empty() -> Answer {
     json_bytes(Bytes::from_static(b"{}"))
 }
 
+/// 202 `{}`.
+pub(crate) fn accepted() -> Answer {
+    Answer { status: StatusCode::ACCEPTED, ..empty() }
+}
+
 /// 200 with a value.
 pub(crate) fn json(value: &impl Serialize) -> Answer {
     match serde_json::to_vec(value) {
@@ -75,6 +80,11 @@ pub(crate) fn not_found() -> Answer {
     text(StatusCode::NOT_FOUND, "Not found.")
 }
 
+/// 404 for a path that would be right without the slash at its end.
+pub(crate) fn trailing_slash() -> Answer {
+    text(StatusCode::NOT_FOUND, "Not found. No path ends with a slash; it must be neither sent nor signed.")
+}
+
 /// 404 for an app id nobody has.
 pub(crate) fn unknown_app(id: &str) -> Answer {
     let shown: String = id.chars().take(64).collect();
@@ -91,7 +101,7 @@ pub(crate) fn request_timeout() -> Answer {
     text(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time.")
 }
 
-/// 413 with both sizes, in bytes; `actual` is missing when the body was not read to its end.
+/// 413 with both sizes, in bytes; `actual` is missing when the body is so large that it was not read to its end.
 pub(crate) fn payload_too_large(actual: Option<u64>, allowed: usize) -> Answer {
     let size = actual.map_or_else(String::new, |actual| format!(" of {actual} bytes"));
     let reason = format!("Payload too large. The request body{size} exceeds the limit of {allowed} bytes.");

@@ -1,72 +1,61 @@
-//! From a raw request to one whose signature holds.
+//! From a raw request to one whose signature holds. The signature is verified before the body is read: it covers the
+//! body's digest, so strangers cannot make the server hold anything.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use gema_protocol::signature::{Query, RequestParts, verify_request};
-use http_body_util::{BodyExt, Limited};
+use gema_protocol::signature::{Query, RequestAuthError, RequestHead, verify_body, verify_head};
 use hyper::body::{Body as _, Incoming};
-use hyper::{Request, StatusCode, Uri};
-use tokio::time::timeout;
+use hyper::http::request::Parts;
 
 use super::answer::{self, Answer};
+use super::body;
 use crate::app::App;
 use crate::server::Shared;
 
-/// A publisher that takes longer to send a body gives up its connection.
-const BODY_TIME: Duration = Duration::from_secs(30);
-
 /// A request whose signature has been verified.
-pub(super) struct Signed {
+pub(super) struct Signed<'a> {
     /// The app it is for.
     pub(super) app: Arc<App>,
     /// Its body.
     pub(super) body: Bytes,
-    uri: Uri,
-}
-
-impl Signed {
     /// Its query parameters, decoded.
-    pub(super) fn query(&self) -> Query<'_> {
-        Query::parse(self.uri.query().unwrap_or_default())
-    }
+    pub(super) query: Query<'a>,
 }
 
-/// Finds the app, reads the body within its limit and verifies the signature. `path` is the raw path without prefix.
-pub(super) async fn authenticate(
-    shared: &Shared,
-    request: Request<Incoming>,
+/// Verifies the signature and reads the body within its limit. `path` is the raw path without the server's `prefix`.
+pub(super) async fn authenticate<'a>(
+    app: &Arc<App>,
+    head: &'a Parts,
+    body: &mut Incoming,
+    prefix: &str,
     path: &str,
-    id: &str,
-) -> Result<Signed, Answer> {
-    let app = shared.apps.by_id(id).ok_or_else(|| answer::unknown_app(id))?.clone();
+) -> Result<Signed<'a>, Answer> {
     if !app.config.enabled {
         return Err(answer::app_disabled());
     }
-    let (head, body) = request.into_parts();
-    let body = read(body, app.config.limits.request_body).await?;
-    let query = head.uri.query().unwrap_or_default();
-    let parts = RequestParts { method: head.method.as_str(), path, query, body: &body };
-    let window = app.config.limits.signature_window_s;
-    verify_request(&app.config.credentials, &parts, unix_now(), window)
-        .map_err(|e| answer::unauthorized(format!("Authentication signature invalid. {e}")))?;
-    Ok(Signed { app, body, uri: head.uri })
+    let (credentials, limits) = (&app.config.credentials, &app.config.limits);
+    let raw = head.uri.query().unwrap_or_default();
+    let query = Query::parse(raw);
+    let has_body = body.size_hint().lower() > 0;
+    let signed = RequestHead { method: head.method.as_str(), prefix, path, query: raw, has_body };
+    verify_head(credentials, &signed, &query, unix_now(), limits.signature_window_s).map_err(refused)?;
+    let body = body::read(body, limits.request_body).await?;
+    verify_body(&query, &body).map_err(refused)?;
+    Ok(Signed { app: app.clone(), body, query })
 }
 
-async fn read(body: Incoming, limit: usize) -> Result<Bytes, Answer> {
-    let announced = body.size_hint().exact();
-    if announced.is_some_and(|size| size > limit as u64) {
-        return Err(answer::payload_too_large(announced, limit));
-    }
-    let read = timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
-    let read = read.map_err(|_| answer::request_timeout())?;
-    read.map(http_body_util::Collected::to_bytes).map_err(|e| {
-        if e.is::<http_body_util::LengthLimitError>() {
-            return answer::payload_too_large(None, limit);
-        }
-        answer::text(StatusCode::BAD_REQUEST, "The request body ended early.")
-    })
+/// The app of a request whose path names none.
+pub(super) fn app_of_key<'a>(shared: &'a Shared, head: &Parts) -> Result<&'a Arc<App>, Answer> {
+    let query = Query::parse(head.uri.query().unwrap_or_default());
+    let key = query.get("auth_key").ok_or_else(|| refused(RequestAuthError::Missing("auth_key")))?;
+    shared.apps.by_key(key).ok_or_else(|| refused(RequestAuthError::UnknownKey))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+fn refused(error: RequestAuthError) -> Answer {
+    answer::unauthorized(format!("Authentication signature invalid. {error}"))
 }
 
 /// Seconds since 1970, for `auth_timestamp`.

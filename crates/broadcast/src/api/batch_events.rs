@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::server::Shared;
 
 /// 200 `{}`, or `{"batch":[…]}` in the same order and length when any event asks for `info`.
-pub(super) async fn post(shared: &Shared, request: &Signed) -> Result<Answer, Answer> {
+pub(super) async fn post(shared: &Shared, request: &Signed<'_>) -> Result<Answer, Answer> {
     let events =
         parse_batch(&request.body, &request.app.config.limits).map_err(|e| answer::publish_error(&e))?;
     for (event, name) in events.iter().flat_map(|event| event.channels.iter().map(move |name| (event, name)))

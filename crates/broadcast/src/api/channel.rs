@@ -17,17 +17,17 @@ struct Occupancy {
 }
 
 /// 200 also for a channel without subscribers; 400 for a name no channel can have.
-pub(super) fn get(request: &Signed, raw_name: &str) -> Result<Answer, Answer> {
+pub(super) fn get(request: &Signed<'_>, raw_name: &str) -> Result<Answer, Answer> {
     let app = &request.app;
     let name = parse_name(request, raw_name)?;
-    let wanted = Info::parse(request.query().get("info"));
+    let wanted = Info::parse(request.query.get("info"));
     info::check(app, &name, &wanted)?;
     let occupied = app.channels.get(&name).is_some();
     Ok(answer::json(&Occupancy { occupied, info: ChannelInfo::of(app, &name, &wanted) }))
 }
 
 /// The channel name of a path; 400 for one that no channel can have.
-pub(super) fn parse_name(request: &Signed, raw_name: &str) -> Result<ChannelName, Answer> {
+pub(super) fn parse_name(request: &Signed<'_>, raw_name: &str) -> Result<ChannelName, Answer> {
     let name = percent_decode_str(raw_name).decode_utf8_lossy();
     ChannelName::parse(&name, request.app.config.limits.channel_name)
         .map_err(|error| answer::bad_request(error.to_string()))

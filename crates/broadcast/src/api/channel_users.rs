@@ -7,7 +7,7 @@ use super::authenticate::Signed;
 use super::channel::parse_name;
 
 /// `{"users":[{"id":"1"},…]}`, empty when nobody is there; 400 for other kinds of channels.
-pub(super) fn get(request: &Signed, raw_name: &str) -> Result<Answer, Answer> {
+pub(super) fn get(request: &Signed<'_>, raw_name: &str) -> Result<Answer, Answer> {
     let name = parse_name(request, raw_name)?;
     if !name.kind().is_presence() {
         return Err(answer::bad_request("Users can be listed for presence channels only."));

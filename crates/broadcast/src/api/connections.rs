@@ -6,6 +6,6 @@ use super::answer::{self, Answer};
 use super::authenticate::Signed;
 
 /// `{"connections":N}`.
-pub(super) fn get(request: &Signed) -> Answer {
+pub(super) fn get(request: &Signed<'_>) -> Answer {
     answer::json(&json!({ "connections": request.app.connections.len() }))
 }

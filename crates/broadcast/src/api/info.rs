@@ -1,6 +1,6 @@
 //! The `info` attributes of a channel, as publishing and the channel queries return them.
 
-use gema_protocol::channel::ChannelName;
+use gema_protocol::channel::{ChannelKind, ChannelName};
 use gema_protocol::limits::MisplacedInfo;
 use gema_protocol::publish::Info;
 use serde::Serialize;
@@ -57,4 +57,15 @@ pub(super) fn check(app: &App, name: &ChannelName, wanted: &Info) -> Result<(), 
         }
         _ => Ok(()),
     }
+}
+
+/// 400 for a list that asks for users but not for presence channels alone, where the profile wants that.
+pub(super) fn check_list(app: &App, filter: &str, wanted: &Info) -> Result<(), Answer> {
+    let misplaced = wanted.user_count && !ChannelKind::of(filter).is_presence();
+    if misplaced && app.config.limits.misplaced_info == MisplacedInfo::Refuse {
+        return Err(answer::bad_request(
+            "user_count can be asked for with a filter_by_prefix that begins with presence- only.",
+        ));
+    }
+    Ok(())
 }

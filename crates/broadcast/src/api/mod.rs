@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 mod authenticate;
 mod batch_events;
+mod body;
 mod channel;
 mod channel_users;
 mod channels;

@@ -3,31 +3,38 @@
 use std::sync::Arc;
 
 use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
 use super::answer::{self, Answer, Body};
-use super::authenticate::{Signed, authenticate};
-use super::{batch_events, channel, channel_users, channels, connections, events, terminate};
+use super::authenticate::{self, Signed, authenticate};
+use super::{batch_events, body, channel, channel_users, channels, connections, events, terminate};
 use crate::server::Shared;
 use crate::upgrade;
 
 /// Answers one request.
 pub(crate) async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path().to_owned();
-    let Some(path) = path.strip_prefix(shared.path.as_str()) else {
-        return answer::not_found().into_response();
-    };
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    match segments[..] {
-        ["app", key] if request.method() == Method::GET => upgrade::answer(&shared, request, key),
-        ["app", _] => answer::method_not_allowed("GET").into_response(),
-        ["up"] if request.method() == Method::GET => up().into_response(),
-        ["up"] => answer::method_not_allowed("GET").into_response(),
-        ["apps", id, ref endpoint @ ..] => match signed(&shared, request, path, id, endpoint).await {
-            Ok(answer) | Err(answer) => answer.into_response(),
-        },
-        _ => answer::not_found().into_response(),
+    let path = path.strip_prefix(shared.path.as_str()).unwrap_or_default();
+    let segments: Vec<&str> = path.split('/').collect();
+    if let ["", "app", key] = segments[..]
+        && request.method() == Method::GET
+    {
+        return upgrade::answer(&shared, request, key);
     }
+    let (head, mut body) = request.into_parts();
+    let answer = match segments[..] {
+        ["", "app", _] => answer::method_not_allowed("GET"),
+        ["", "up"] if head.method == Method::GET => up(),
+        ["", "up"] => answer::method_not_allowed("GET"),
+        ["", ref endpoint @ ..] => {
+            let outcome = signed(&shared, &head, &mut body, path, endpoint).await;
+            outcome.unwrap_or_else(|refusal| refusal)
+        }
+        _ => answer::not_found(),
+    };
+    body::discard(&head, &mut body).await;
+    answer.into_response()
 }
 
 /// Answers one request that came without TLS where TLS is required. Clients with a fallback learn that they shall use it
@@ -40,33 +47,47 @@ pub(crate) fn refuse_plain(shared: &Arc<Shared>, request: Request<Incoming>) -> 
     answer::tls_required().into_response()
 }
 
-/// Endpoints below `/apps/{id}`, all of them signed.
+/// Endpoints below `/apps/{id}`, all of them signed; and one that the Python SDK asks for outside of it.
 async fn signed(
     shared: &Shared,
-    request: Request<Incoming>,
+    head: &Parts,
+    body: &mut Incoming,
     path: &str,
-    id: &str,
-    endpoint: &[&str],
+    segments: &[&str],
 ) -> Result<Answer, Answer> {
-    let methods = match endpoint {
-        ["events" | "batch_events"] | ["users", _, "terminate_connections"] => "POST",
-        ["channels"] | ["channels", _] | ["channels", _, "users"] | ["connections"] => "GET",
+    let endpoint = match segments {
+        ["apps", _, endpoint @ ..] => endpoint,
+        ["users", _, "terminate_connections"] => segments,
         _ => return Err(answer::not_found()),
     };
-    if request.method() != methods {
-        return Err(answer::method_not_allowed(methods));
+    let method = match endpoint {
+        [_, .., ""] => return Err(answer::trailing_slash()),
+        ["events" | "batch_events"] | ["channels", _, "events"] | ["users", _, "terminate_connections"] => {
+            "POST"
+        }
+        ["channels"] | ["channels", _] | ["channels", _, "users" | "stats"] | ["connections"] => "GET",
+        _ => return Err(answer::not_found()),
+    };
+    if head.method != method {
+        return Err(answer::method_not_allowed(method));
     }
-    let request = authenticate(shared, request, path, id).await?;
+    let app = match segments {
+        ["apps", id, ..] => shared.apps.by_id(id).ok_or_else(|| answer::unknown_app(id))?,
+        _ => authenticate::app_of_key(shared, head)?,
+    };
+    let request = authenticate(app, head, body, &shared.path, path).await?;
     dispatch(shared, &request, endpoint).await
 }
 
-async fn dispatch(shared: &Shared, request: &Signed, endpoint: &[&str]) -> Result<Answer, Answer> {
+async fn dispatch(shared: &Shared, request: &Signed<'_>, endpoint: &[&str]) -> Result<Answer, Answer> {
     match endpoint {
         ["events"] => events::post(shared, request).await,
         ["batch_events"] => batch_events::post(shared, request).await,
-        ["channels"] => Ok(channels::get(request)),
+        ["channels"] => channels::get(request),
         ["channels", name] => channel::get(request, name),
         ["channels", name, "users"] => channel_users::get(request, name),
+        ["channels", name, "stats"] => channel::get(request, name),
+        ["channels", name, "events"] => events::post_to_channel(shared, request, name).await,
         ["users", user, "terminate_connections"] => Ok(terminate::post(request, user)),
         ["connections"] => Ok(connections::get(request)),
         _ => Err(answer::not_found()),

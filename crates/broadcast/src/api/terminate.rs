@@ -9,7 +9,7 @@ use super::answer::{self, Answer};
 use super::authenticate::Signed;
 
 /// `{}`, also when the user has no connection.
-pub(super) fn post(request: &Signed, raw_user: &str) -> Answer {
+pub(super) fn post(request: &Signed<'_>, raw_user: &str) -> Answer {
     let goodbye = frame::close(CloseCode::TerminatedByApp);
     let user = percent_decode_str(raw_user).decode_utf8_lossy();
     for connection in request.app.users.connections_of(&user, request.app.config.terminate_by_presence) {

@@ -2,7 +2,10 @@
 //!
 //! Subscriptions are in [`channel`], sign-ins in [`user`], HTTP requests in [`request`]; webhooks are one line, here.
 
+mod body;
 pub mod channel;
+pub mod difference;
+mod query;
 pub mod request;
 pub mod user;
 
@@ -10,7 +13,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 pub use channel::{ChannelAuthError, sign_channel, verify_channel};
-pub use request::{Query, RequestAuthError, RequestParts, sign_request, verify_query, verify_request};
+pub use query::Query;
+pub use request::{
+    RequestAuthError, RequestHead, RequestParts, canonical_text, sign_request, verify_body, verify_head,
+    verify_request,
+};
 pub use user::{UserAuthError, sign_user, verify_user};
 
 use crate::app::{Credentials, Secret};

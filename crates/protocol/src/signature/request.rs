@@ -1,10 +1,11 @@
-//! Signatures of HTTP API requests: over method, path and all query parameters but the signature itself.
-
-use std::borrow::Cow;
+//! Signatures of HTTP API requests: over method, path and all query parameters but the signature itself. The body is
+//! covered by its digest among the parameters. Why a signature does not match is worked out in [`super::difference`].
 
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
+use super::difference::{BodyDifference, Mismatch};
+use super::query::Query;
 use super::{from_hex, hex, hmac, hmac_hex, is_signature};
 use crate::app::Credentials;
 
@@ -21,75 +22,19 @@ pub struct RequestParts<'a> {
     pub body: &'a [u8],
 }
 
-/// Decoded query parameters: names in lower case, sorted, each once. The same view is signed and used by handlers, so
-/// nothing can mean one thing to the signature and another to the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl<'a> Query<'a> {
-    /// Form-decodes `raw` (`%XX`, and `+` for a space). `k[]=a&k[]=b` and `k[0]=a&k[1]=b` become `k=a,b`, which is what
-    /// the PHP SDK signs; of a name that repeats otherwise the last value stays.
-    #[must_use]
-    pub fn parse(raw: &'a str) -> Self {
-        let mut params: Vec<(Cow<'a, str>, Cow<'a, str>, bool)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
-            let (name, is_item) = unfold(name);
-            match params.iter_mut().find(|(known, ..)| *known == name) {
-                Some((_, all, true)) if is_item => {
-                    let all = all.to_mut();
-                    all.push(',');
-                    all.push_str(&value);
-                }
-                Some(known) => *known = (name, value, is_item),
-                None => params.push((name, value, is_item)),
-            }
-        }
-        let mut params: Vec<_> = params.into_iter().map(|(name, value, _)| (name, value)).collect();
-        params.sort_unstable();
-        Self(params)
-    }
-
-    /// The value of a parameter; `name` in lower case, without brackets.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
-    }
-
-    /// All parameters, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
-    }
-
-    fn require(&self, name: &'static str) -> Result<&str, RequestAuthError> {
-        self.get(name).ok_or(RequestAuthError::Missing(name))
-    }
-
-    /// Every parameter but the signature.
-    fn signed(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.iter().filter(|(name, _)| *name != "auth_signature")
-    }
-}
-
-/// Lower-cases a name and takes the brackets of an array item (`k[]`, `k[7]`) off it.
-fn unfold(mut name: Cow<'_, str>) -> (Cow<'_, str>, bool) {
-    if name.bytes().any(|b| b.is_ascii_uppercase()) {
-        name.to_mut().make_ascii_lowercase();
-    }
-    let index = name.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
-    match index {
-        Some((array, digits)) if !array.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
-            let length = array.len();
-            let array = match name {
-                Cow::Borrowed(name) => Cow::Borrowed(&name[..length]),
-                Cow::Owned(mut name) => {
-                    name.truncate(length);
-                    Cow::Owned(name)
-                }
-            };
-            (array, true)
-        }
-        _ => (name, false),
-    }
+/// A request without its body: enough to verify the signature, so that no stranger's body need be read.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// As of [`RequestParts`].
+    pub method: &'a str,
+    /// The server's own path prefix, such as `/ws`; empty if it has none. Clients of soketi sign it.
+    pub prefix: &'a str,
+    /// As of [`RequestParts`].
+    pub path: &'a str,
+    /// As of [`RequestParts`].
+    pub query: &'a str,
+    /// Whether a body is known to follow.
+    pub has_body: bool,
 }
 
 /// Why a request was not accepted; always 401. The texts help an integrator and hold neither secret nor signature.
@@ -101,12 +46,21 @@ pub enum RequestAuthError {
     /// `auth_key` belongs to another app.
     #[error("auth_key is not the key of this app")]
     OtherKey,
+    /// `auth_key` belongs to no app, and the path names none.
+    #[error("auth_key is not the key of any app")]
+    UnknownKey,
+    /// `auth_key` is right but for white space, as a careless copy of it has.
+    #[error("auth_key is the key of this app with white space around it")]
+    PaddedKey,
     /// `auth_version` is not `1.0`.
     #[error("auth_version must be 1.0")]
     Version,
     /// `auth_timestamp` is no number.
     #[error("auth_timestamp must be a number of seconds since 1970")]
     TimestampFormat,
+    /// `auth_timestamp` would be right as milliseconds.
+    #[error("auth_timestamp is in milliseconds, it must be in seconds since 1970")]
+    Milliseconds,
     /// The clocks of the two hosts are too far apart, or the request is a replay. All in seconds since 1970.
     #[error("auth_timestamp is {theirs}, this server's clock says {ours}: they may differ by {window} s")]
     Clock {
@@ -121,20 +75,11 @@ pub enum RequestAuthError {
     #[error("the query parameter body_md5 is missing, it must cover the body")]
     BodyMd5Missing,
     /// `body_md5` is not the lower-case hex MD5 of the body.
-    #[error("body_md5 is not the MD5 of the body in lower-case hex")]
-    BodyMd5Mismatch,
-    /// Another secret, or another string than the one named here was signed.
-    #[error(
-        "auth_signature does not match; this server signed the lines {method}, {path} and the parameters {parameters}"
-    )]
-    Mismatch {
-        /// The first line.
-        method: String,
-        /// The second line.
-        path: String,
-        /// The names of the parameters in the third line, in their order.
-        parameters: String,
-    },
+    #[error("body_md5 is not the MD5 of the body in lower-case hex: {0}")]
+    BodyMd5Mismatch(BodyDifference),
+    /// Another secret, or another text than ours was signed.
+    #[error("auth_signature does not match: {0}")]
+    Mismatch(Box<Mismatch>),
 }
 
 /// Was this request signed by the app, just now? `window_s` is how far the clocks may be apart, in either direction.
@@ -147,70 +92,97 @@ pub fn verify_request(
     now_unix_s: u64,
     window_s: u64,
 ) -> Result<(), RequestAuthError> {
-    verify_query(app, request, &Query::parse(request.query), now_unix_s, window_s)
+    let RequestParts { method, path, query: raw, body } = *request;
+    let query = Query::parse(raw);
+    let head = RequestHead { method, prefix: "", path, query: raw, has_body: !body.is_empty() };
+    verify_head(app, &head, &query, now_unix_s, window_s)?;
+    verify_body(&query, body)
 }
 
-/// [`verify_request`] for a caller that has parsed `request.query` already.
+/// [`verify_request`] before the body is read. `query` is `head.query`, parsed.
 ///
 /// # Errors
 /// See [`RequestAuthError`].
-pub fn verify_query(
+pub fn verify_head(
     app: &Credentials,
-    request: &RequestParts<'_>,
+    head: &RequestHead<'_>,
     query: &Query<'_>,
     now_unix_s: u64,
     window_s: u64,
 ) -> Result<(), RequestAuthError> {
-    if query.require("auth_key")? != app.key {
-        return Err(RequestAuthError::OtherKey);
-    }
+    check_key(query.require("auth_key")?, &app.key)?;
     if query.require("auth_version")? != "1.0" {
         return Err(RequestAuthError::Version);
     }
     check_clock(query.require("auth_timestamp")?, now_unix_s, window_s)?;
     let signature = query.require("auth_signature")?;
-    check_body(query.get("body_md5"), request.body)?;
-
-    // An intermediary may have encoded the path further; clients sign it plain.
-    let plain = percent_encoding::percent_decode_str(request.path).decode_utf8_lossy();
+    require_digest(query, head.has_body)?;
     let matches = |path: &str| {
-        let text = string_to_sign(request.method, path, query.signed());
+        let text = string_to_sign(head.method, path, query.signed());
         is_signature(hmac(&app.secret, [text.as_bytes()]), signature)
     };
-    if matches(request.path) || (plain != request.path && matches(&plain)) {
+    // An intermediary may have encoded the path further; clients sign it plain. Those of soketi sign its prefix, too.
+    let plain = percent_encoding::percent_decode_str(head.path).decode_utf8_lossy();
+    let whole = || [head.prefix, head.path].concat();
+    if matches(head.path)
+        || (plain != head.path && matches(&plain))
+        || (!head.prefix.is_empty() && matches(&whole()))
+    {
         return Ok(());
     }
-    Err(RequestAuthError::Mismatch {
-        method: request.method.to_owned(),
-        path: request.path.to_owned(),
-        parameters: query
-            .signed()
-            .map(|(name, _)| name.escape_debug().to_string())
-            .collect::<Vec<_>>()
-            .join(", "),
-    })
+    Err(RequestAuthError::Mismatch(Box::new(Mismatch::explain(app, head, query, signature))))
+}
+
+/// Is `body_md5` the digest of the body? An empty body needs none, but the Python SDK sends one on every GET, and then it
+/// counts.
+///
+/// # Errors
+/// [`RequestAuthError::BodyMd5Missing`] and [`RequestAuthError::BodyMd5Mismatch`].
+pub fn verify_body(query: &Query<'_>, body: &[u8]) -> Result<(), RequestAuthError> {
+    require_digest(query, !body.is_empty())?;
+    let Some(digest) = query.get("body_md5") else { return Ok(()) };
+    let ours: [u8; 16] = Md5::digest(body).into();
+    let same = from_hex::<16>(digest).is_some_and(|theirs| theirs.ct_eq(&ours).into());
+    if same { Ok(()) } else { Err(RequestAuthError::BodyMd5Mismatch(BodyDifference::explain(digest, body))) }
+}
+
+/// A body must be covered by the signature.
+fn require_digest(query: &Query<'_>, has_body: bool) -> Result<(), RequestAuthError> {
+    if has_body && query.get("body_md5").is_none() { Err(RequestAuthError::BodyMd5Missing) } else { Ok(()) }
+}
+
+fn check_key(theirs: &str, ours: &str) -> Result<(), RequestAuthError> {
+    if theirs == ours {
+        Ok(())
+    } else if theirs.trim() == ours {
+        Err(RequestAuthError::PaddedKey)
+    } else {
+        Err(RequestAuthError::OtherKey)
+    }
 }
 
 fn check_clock(timestamp: &str, ours: u64, window: u64) -> Result<(), RequestAuthError> {
-    let theirs = timestamp.parse().map_err(|_| RequestAuthError::TimestampFormat)?;
+    let theirs: u64 = timestamp.parse().map_err(|_| RequestAuthError::TimestampFormat)?;
     if ours.abs_diff(theirs) <= window {
         Ok(())
+    } else if ours.abs_diff(theirs / 1000) <= window {
+        Err(RequestAuthError::Milliseconds)
     } else {
         Err(RequestAuthError::Clock { theirs, ours, window })
     }
 }
 
-/// An empty body needs no digest, but the Python SDK sends one on every GET, and then it counts.
-fn check_body(digest: Option<&str>, body: &[u8]) -> Result<(), RequestAuthError> {
-    let Some(digest) = digest else {
-        return if body.is_empty() { Ok(()) } else { Err(RequestAuthError::BodyMd5Missing) };
-    };
-    let ours: [u8; 16] = Md5::digest(body).into();
-    let same = from_hex::<16>(digest).is_some_and(|theirs| theirs.ct_eq(&ours).into());
-    if same { Ok(()) } else { Err(RequestAuthError::BodyMd5Mismatch) }
+/// The text that a signature covers: three lines, the last with every parameter but the signature, sorted by name.
+#[must_use]
+pub fn canonical_text(method: &str, path: &str, query: &Query<'_>) -> String {
+    string_to_sign(method, path, query.signed())
 }
 
-fn string_to_sign<'a>(method: &str, path: &str, params: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+pub(super) fn string_to_sign<'a>(
+    method: &str,
+    path: &str,
+    params: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
     let mut text = format!("{method}\n{path}\n");
     for (index, (name, value)) in params.enumerate() {
         if index > 0 {

@@ -62,21 +62,27 @@ fn each_refusal_says_what_differs() {
     let clock = replaced("timestamp=17", "timestamp=16");
     assert_eq!(clock, Err(RequestAuthError::Clock { theirs: 1_600_000_000, ours: NOW, window: 600 }));
     assert_eq!(verify("POST", PATH, &without("body_md5"), b"{}"), Err(RequestAuthError::BodyMd5Missing));
-    assert_eq!(verify("POST", PATH, &good, b"{ }"), Err(RequestAuthError::BodyMd5Mismatch));
-    assert_eq!(verify("POST", PATH, &good, b""), Err(RequestAuthError::BodyMd5Mismatch));
+    let body = |difference| Err(RequestAuthError::BodyMd5Mismatch(difference));
+    assert_eq!(verify("POST", PATH, &good, b"{ }"), body(BodyDifference::Respelled));
+    assert_eq!(verify("POST", PATH, &good, b""), body(BodyDifference::Lost));
+    assert_eq!(replaced("auth_key=key", "auth_key=+key"), Err(RequestAuthError::PaddedKey));
+    let milliseconds = good.replace("timestamp=1700000000", "timestamp=1700000000123");
+    assert_eq!(verify("POST", PATH, &milliseconds, b"{}"), Err(RequestAuthError::Milliseconds));
 
-    let text = verify("GET", PATH, &good, b"{}").unwrap_err().to_string();
+    let (_, right) = good.rsplit_once('=').unwrap();
+    let text = replaced(right, &"0".repeat(64)).unwrap_err().to_string();
     assert!(
         text.contains(
-            "GET, /apps/1/events and the parameters auth_key, auth_timestamp, auth_version, body_md5"
+            "POST, /apps/1/events and the parameters auth_key, auth_timestamp, auth_version, body_md5"
         ),
         "{text}"
     );
+    assert!(!text.contains("hush") && !text.contains(right), "neither secret nor right signature");
     let forged = verify("POST", PATH, &(good.clone() + "&a%0Ab=1"), b"{}").unwrap_err().to_string();
     assert!(!forged.contains('\n') && forged.contains(r"a\nb"), "no line of a log can be forged: {forged}");
-    let expected = sign_request(&app(), "GET", PATH, &[], b"{}", NOW);
-    let (_, expected) = expected.rsplit_once('=').unwrap();
-    assert!(!text.contains("hush") && !text.contains(expected), "neither secret nor right signature");
+    let long =
+        verify("POST", PATH, &(good.clone() + "&" + &"x".repeat(9_000)), b"{}").unwrap_err().to_string();
+    assert!(long.chars().count() < 1_000, "{long}");
 }
 
 #[test]
