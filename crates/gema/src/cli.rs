@@ -7,6 +7,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::settings::{App, Flag, Inputs, Process, Roles, Setting};
 
+mod signing;
+
+pub(crate) use signing::{Request, Signing, Subject};
+
 /// What the user asked for.
 pub(crate) struct Invocation {
     /// The command.
@@ -16,7 +20,7 @@ pub(crate) struct Invocation {
 }
 
 /// One of the commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     /// `gema serve`
     Serve,
@@ -39,6 +43,10 @@ pub(crate) enum Action {
     ConfigPrint(Roles),
     /// `gema config reference`
     ConfigReference,
+    /// `gema sign`
+    Sign(Signing),
+    /// `gema verify`
+    Verify(Signing),
 }
 
 /// The server roles by the name of their command.
@@ -72,6 +80,8 @@ fn command() -> Command {
         .subcommand(Command::new("init").about(init))
         .subcommands(roles)
         .subcommand(config())
+        .subcommand(signing::sign())
+        .subcommand(signing::verify())
 }
 
 fn config() -> Command {
@@ -101,12 +111,7 @@ fn seed() -> Arg {
 
 /// Adds `--config`, `--env-file` and the flags of the role's settings. Two settings with one flag share it.
 fn with_settings(command: Command, role: Roles) -> Command {
-    let file = |id: &'static str, help: &'static str| {
-        Arg::new(id).long(id).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
-    };
-    let command = command
-        .arg(file("config", "Read this file instead of ./gema.toml"))
-        .arg(file("env-file", "Read this file instead of ./.env"));
+    let command = with_files(command);
     let mut known = Vec::new();
     flags(role).fold(command, |command, (setting, flag)| {
         if known.contains(&flag.name) {
@@ -115,6 +120,16 @@ fn with_settings(command: Command, role: Roles) -> Command {
         known.push(flag.name);
         command.arg(argument(setting, flag))
     })
+}
+
+/// Adds `--config` and `--env-file`.
+fn with_files(command: Command) -> Command {
+    let file = |id: &'static str, help: &'static str| {
+        Arg::new(id).long(id).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+    };
+    command
+        .arg(file("config", "Read this file instead of ./gema.toml"))
+        .arg(file("env-file", "Read this file instead of ./.env"))
 }
 
 fn argument(setting: &Setting, flag: &Flag) -> Arg {
@@ -148,6 +163,14 @@ fn chosen(matches: &ArgMatches) -> (Action, Roles, &ArgMatches) {
             }
             _ => (Action::ConfigReference, Roles::SERVE, matches),
         },
+        Some(("sign", matches)) => {
+            let (signing, matches) = signing::chosen(matches);
+            (Action::Sign(signing), Roles::BROADCAST, matches)
+        }
+        Some(("verify", matches)) => {
+            let (signing, matches) = signing::chosen(matches);
+            (Action::Verify(signing), Roles::BROADCAST, matches)
+        }
         Some(("broadcast", matches)) => (Action::Broadcast, Roles::BROADCAST, matches),
         Some(("attendance", matches)) => (Action::Attendance, Roles::ATTENDANCE, matches),
         Some(("worker", matches)) => (Action::Worker, Roles::WORKER, matches),

@@ -31,7 +31,7 @@ pub(crate) fn reference() -> Ended {
 }
 
 /// Prints a page; a reader that has seen enough (`| head`) is no failure.
-fn write(page: &str) -> Ended {
+pub(super) fn write(page: &str) -> Ended {
     match std::io::stdout().write_all(page.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("cannot print: {error}").into()),
         _ => Ok(()),

@@ -6,6 +6,8 @@ mod config;
 mod init;
 mod migrate;
 mod serve;
+mod sign;
+mod verify;
 mod worker;
 
 use crate::cli::{Action, Invocation};
@@ -23,5 +25,7 @@ pub(crate) fn run(Invocation { action, inputs }: Invocation) -> Ended {
         Action::ConfigCheck(role) => config::check(inputs, role),
         Action::ConfigPrint(role) => config::print(inputs, role),
         Action::ConfigReference => config::reference(),
+        Action::Sign(signing) => sign::run(inputs, &signing),
+        Action::Verify(signing) => verify::run(inputs, &signing),
     }
 }
