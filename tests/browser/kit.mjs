@@ -4,38 +4,53 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { ROOT, PATIENCE } from '../node/kit.mjs';
+import { atEnd, ROOT, PATIENCE } from '../node/kit.mjs';
 
-const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+// No name of a host leads anywhere: what a page asks of others stays on this machine.
+const QUIET = ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--headless', '--no-sandbox',
+  '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 export const ARTEFACTS = path.join(ROOT, 'artefacts');
 
-/** One browser with one session, closed at the end of the test. Errors that match `expected` do not fail it. */
-export async function browser(t, gema, { width = 1280, height = 800, expected = /^$/ } = {}) {
+/**
+ * One browser, closed at the end of the test; makes sessions on demand. Errors that match `expected` do not fail the
+ * test. A request to a foreign host is one, and does not get there.
+ */
+export async function launch(t, web, { expected = /^$/ } = {}) {
   const chrome = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET });
-  const context = await chrome.newContext({ baseURL: gema.web, viewport: { width, height }, locale: 'en-GB' });
-  context.setDefaultTimeout(PATIENCE);
   const complaints = [];
-  context.on('page', (page) => watch(page, gema, complaints));
-  t.after(async () => {
+  atEnd(t, async () => {
     await chrome.close();
     const unexpected = complaints.filter(({ text }) => !expected.test(text));
     assert.deepEqual(unexpected, [], 'the console and the network are clean');
   });
-  return context;
+  return async ({ width = 1280, height = 800 } = {}) => {
+    const context = await chrome.newContext({ baseURL: web, viewport: { width, height }, locale: 'en-GB' });
+    context.setDefaultTimeout(PATIENCE);
+    context.on('page', (page) => watch(page, web, complaints));
+    return context;
+  };
+}
+
+/** One browser with one session. */
+export async function browser(t, gema, { width, height, expected } = {}) {
+  return (await launch(t, gema.web, { expected }))({ width, height });
 }
 
 /** Collects what should not happen on a page. */
-function watch(page, gema, complaints) {
+function watch(page, web, complaints) {
   page.on('console', (message) => {
     // Before the login the page asks who it is talking to, and the browser itself reports the 401.
-    const asking = message.location().url === `${gema.web}/api/user` && message.text().includes('401');
+    const asking = message.location().url === `${web}/api/user` && message.text().includes('401');
     if (message.type() === 'error' && !asking) complaints.push({ page: page.url(), text: message.text() });
   });
   page.on('pageerror', (error) => complaints.push({ page: page.url(), text: error.stack }));
   page.on('request', (request) => {
     const { hostname } = new URL(request.url());
     if (hostname && hostname !== '127.0.0.1') complaints.push({ page: page.url(), text: `asks ${request.url()}` });
+  });
+  page.on('websocket', (socket) => {
+    const { hostname } = new URL(socket.url());
+    if (hostname !== '127.0.0.1') complaints.push({ page: page.url(), text: `connects to ${socket.url()}` });
   });
 }
 

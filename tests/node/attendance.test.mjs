@@ -5,7 +5,7 @@ import http from 'node:http';
 import { test } from 'node:test';
 import Echo from 'laravel-echo';
 import Pusher from 'pusher-js';
-import { APP, browserOptions, start, until } from './kit.mjs';
+import { APP, atEnd, browserOptions, start, until } from './kit.mjs';
 import { Person } from './office.mjs';
 
 /** Echo as a mobile app would use it: by bearer token. */
@@ -14,7 +14,7 @@ function echo(t, gema, person) {
     broadcaster: 'reverb', Pusher, key: APP.key, ...browserOptions(gema),
     authEndpoint: `${gema.web}/broadcasting/auth`, bearerToken: person.token,
   });
-  t.after(() => made.disconnect());
+  atEnd(t, () => made.disconnect());
   return made;
 }
 
@@ -120,7 +120,7 @@ async function gate(t, gema) {
     request.pipe(forward.on('error', () => response.destroy()));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
+  atEnd(t, () => {
     server.closeAllConnections();
     server.close();
   });

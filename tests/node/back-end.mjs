@@ -4,7 +4,7 @@
 import fs from 'node:fs/promises';
 import http from 'node:http';
 import PusherServer from 'pusher';
-import { APP } from './kit.mjs';
+import { APP, atEnd } from './kit.mjs';
 
 export const MASTER_KEY = Buffer.alloc(32, 7).toString('base64');
 
@@ -39,7 +39,7 @@ export class BackEnd {
       response.writeHead(status, { 'Content-Type': type }).end(body);
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    t.after(() => {
+    atEnd(t, () => {
       server.closeAllConnections();
       server.close();
     });

@@ -5,7 +5,7 @@ import Echo from 'laravel-echo';
 import PusherServer from 'pusher';
 import Pusher from 'pusher-js';
 import { BackEnd, MASTER_KEY } from './back-end.mjs';
-import { APP, browserOptions, pusherClient, start, until } from './kit.mjs';
+import { APP, atEnd, browserOptions, pusherClient, start, until } from './kit.mjs';
 
 /** The server library, as a back end beside the server would make it. */
 export function library(gema, overrides = {}) {
@@ -18,7 +18,7 @@ export function library(gema, overrides = {}) {
 /** Echo over pusher-js, disconnected at the end of the test. */
 export function echoClient(t, gema, options = {}) {
   const made = new Echo({ broadcaster: 'reverb', Pusher, key: APP.key, ...browserOptions(gema), ...options });
-  t.after(() => made.disconnect());
+  atEnd(t, () => made.disconnect());
   return made;
 }
 

@@ -39,6 +39,22 @@ export async function until(question, what) {
   }
 }
 
+const endings = new WeakMap();
+
+/** Runs `end` when the test is over. Unlike with `t.after` what came last ends first: clients before their server. */
+export function atEnd(t, end) {
+  if (!endings.has(t)) {
+    const all = [];
+    endings.set(t, all);
+    t.after(async () => {
+      const failures = [];
+      for (const one of all.reverse()) await Promise.resolve().then(one).catch((error) => failures.push(error));
+      if (failures.length) throw failures[0];
+    });
+  }
+  endings.get(t).push(end);
+}
+
 /** One running process. */
 export class Gema {
   constructor(role, env) {
@@ -126,7 +142,7 @@ export class Gema {
 /** Starts `gema broadcast` or `gema serve` for one test (or one suite). */
 export async function start(t, { role = 'broadcast', env = {} } = {}) {
   const gema = new Gema(role, env);
-  t.after(() => gema.end());
+  atEnd(t, () => gema.end());
   await gema.ready();
   return gema;
 }
@@ -139,7 +155,7 @@ export function browserOptions(gema) {
 /** An unmodified pusher-js client, disconnected at the end of the test. */
 export function pusherClient(t, gema, { key = APP.key, ...options } = {}) {
   const client = new Pusher(key, { ...browserOptions(gema), ...options });
-  t.after(() => client.disconnect());
+  atEnd(t, () => client.disconnect());
   return client;
 }
 
@@ -201,7 +217,7 @@ export async function authEndpoint(t, { person = '{"user_id":"1"}', user = '{"id
       : admission(socketId, channel, person)));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
+  atEnd(t, () => {
     server.closeAllConnections();
     server.close();
   });

@@ -6,7 +6,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Journal } from './clients.mjs';
-import { APP, once, pusherClient, ROOT, start, state, subscribed, within } from './kit.mjs';
+import { APP, atEnd, once, pusherClient, ROOT, start, state, subscribed, within } from './kit.mjs';
 import { vector } from './vectors.mjs';
 
 /** Lets PHP make these calls; resolves to their results. */
@@ -53,7 +53,7 @@ async function eavesdrop(t, gema) {
     for (const socket of [client, upstream]) socket.on('error', () => client.destroy());
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => server.close());
+  atEnd(t, () => server.close());
   ear.port = server.address().port;
   return ear;
 }

@@ -1,7 +1,7 @@
 // A TCP proxy before gema that writes down what a client really sends: the request target and every text frame.
 
 import net from 'node:net';
-import { until } from './kit.mjs';
+import { atEnd, until } from './kit.mjs';
 
 /** Cuts one masked client frame off the buffer: {opcode, payload, rest}, or null if it is not complete yet. */
 function clientFrame(buffer) {
@@ -46,7 +46,7 @@ export async function record(t, gema) {
     client.on('end', () => upstream.end());
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
+  atEnd(t, () => {
     seen.cut();
     server.close();
   });

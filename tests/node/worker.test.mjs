@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { scene } from './clients.mjs';
-import { APP, browserOptions, once, subscribed, until } from './kit.mjs';
+import { APP, atEnd, browserOptions, once, subscribed, until } from './kit.mjs';
 
 /** Starts a client in a thread; `is` compares what it reported of a channel, a user or its state. */
 function worker(t, { gema, back }, token, channels) {
@@ -21,7 +21,7 @@ function worker(t, { gema, back }, token, channels) {
   });
   const reports = [];
   thread.on('message', (report) => reports.push(report)).on('error', (error) => reports.push(['error', String(error)]));
-  t.after(() => thread.terminate());
+  atEnd(t, () => thread.terminate());
   const of = (name) => reports.filter(([of_]) => of_ === name).map(([, ...rest]) => rest);
   const is = async (name, expected) => {
     await until(() => of(name).length >= expected.length || of('error').length, `${name} in the worker`);
