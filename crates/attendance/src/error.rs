@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::domain::Invalid;
+use crate::store::is_busy;
 
 /// Why [`run`](crate::run), [`run_worker`](crate::run_worker) or [`migrate`](crate::migrate) gave up: one sentence
 /// that names the cause and the fix.
@@ -83,10 +84,10 @@ impl Error {
             Self::TooManyAttempts { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "Too many login attempts. Please try again later.")
             }
-            Self::Busy => {
+            error if error.may_pass() => {
                 (StatusCode::SERVICE_UNAVAILABLE, "The server is busy. Please try again in a moment.")
             }
-            Self::Database(_) | Self::Random(_) | Self::Internal(_) => {
+            Self::Busy | Self::Database(_) | Self::Random(_) | Self::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "Server Error")
             }
         };
@@ -96,8 +97,16 @@ impl Error {
     fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::TooManyAttempts { retry_after_s } => Some(*retry_after_s),
-            Self::Busy => Some(1),
-            _ => None,
+            error => error.may_pass().then_some(1),
+        }
+    }
+
+    /// Whether the same request would probably work a moment later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Busy => true,
+            Self::Database(error) => is_busy(error),
+            _ => false,
         }
     }
 }
@@ -122,5 +131,19 @@ impl IntoResponse for Error {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_held_up_asks_to_come_back() {
+        let response = Error::Database(sqlx::Error::PoolTimedOut).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let broken = Error::Database(sqlx::Error::RowNotFound).into_response();
+        assert_eq!(broken.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

@@ -11,14 +11,19 @@ mod sessions;
 mod tokens;
 mod users;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::Semaphore;
 
 pub(crate) use attendances::{CheckIn, CheckedIn, Filter, Summary, Writer};
 pub use migrate::{Migrated, migrate};
@@ -31,12 +36,15 @@ use crate::error::StartError;
 const READERS: u32 = 4;
 /// How long another process (a worker, a backup) may hold the write lock before a request fails.
 const BUSY: Duration = Duration::from_secs(10);
+/// Notes under way at once; while the writer is held up, further ones are left to later requests.
+const NOTES: usize = 64;
 
 /// The database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     read: SqlitePool,
     write: SqlitePool,
+    notes: Arc<Semaphore>,
 }
 
 impl Store {
@@ -54,6 +62,9 @@ impl Store {
         let options = SqliteConnectOptions::from_str(url).map_err(|error| {
             StartError::Database(format!("the database address `{url}` is not like sqlite:PATH: {error}"))
         })?;
+        if create {
+            make_private(options.get_filename());
+        }
         let options = options
             .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
@@ -64,11 +75,12 @@ impl Store {
         let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(BUSY);
         // The writer comes first: it is the one that cannot do with a read-only folder.
         let write = pool(1)
-            .before_acquire(|connection, _| Box::pin(async move { durable(connection).await.map(|()| true) }))
+            .before_acquire(|connection, _| Box::pin(durable(connection)))
             .connect_with(options.clone())
             .await
             .map_err(|error| cannot_open(url, create, &error))?;
-        Ok(Self { read: pool(READERS).connect_lazy_with(options), write })
+        let read = pool(READERS).connect_lazy_with(options);
+        Ok(Self { read, write, notes: Arc::new(Semaphore::new(NOTES)) })
     }
 
     /// A transaction that holds the write lock from its start: it cannot fail half-way because somebody else wrote
@@ -86,9 +98,20 @@ impl Store {
         Ok(connection)
     }
 
-    /// A cheap sign of life.
+    /// Writes what is only nice to know beside the request: nobody who reads waits for the writer or fails with it.
+    fn note(&self, note: impl Future<Output = Result<(), sqlx::Error>> + Send + 'static) {
+        let Ok(permit) = Arc::clone(&self.notes).try_acquire_owned() else { return };
+        tokio::spawn(async move {
+            if let Err(error) = note.await {
+                tracing::warn!(%error, "When a sign-in was last used could not be written down");
+            }
+            drop(permit);
+        });
+    }
+
+    /// A cheap sign of life, from the file itself.
     pub(crate) async fn ping(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("SELECT 1").execute(&self.read).await.map(drop)
+        sqlx::query("SELECT id FROM users LIMIT 1").execute(&self.read).await.map(drop)
     }
 
     /// Waits for what is running and folds the write-ahead log back into the database file.
@@ -98,8 +121,24 @@ impl Store {
     }
 }
 
-async fn durable(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA synchronous = FULL").execute(connection).await.map(drop)
+/// Makes the writing connection durable again; false if another must take its place. That is so after SQLite rolled a
+/// transaction back by itself, as it does when the disk is full: sqlx would wait for its end for ever.
+async fn durable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
+    Ok(!connection.is_in_transaction())
+}
+
+/// Makes a new database file readable for its owner only, as it holds password hashes. SQLite gives the files beside it
+/// the same mode. Where that fails, opening says why.
+fn make_private(path: &Path) {
+    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
+}
+
+/// Whether a statement failed only because somebody else was writing for too long.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY and its extended forms.
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(error, sqlx::Error::PoolTimedOut) || matches!(code.as_deref(), Some("5" | "261" | "517" | "773"))
 }
 
 fn cannot_open(url: &str, create: bool, error: &sqlx::Error) -> StartError {

@@ -27,7 +27,7 @@ impl Store {
             .map(drop)
     }
 
-    /// Whose session it is, unless it has ended; its end moves to `lifetime` from now.
+    /// Whose session it is, unless it has ended; its end moves to `lifetime` from now, beside the request.
     pub(crate) async fn user_by_session(
         &self,
         id_hash: &str,
@@ -44,7 +44,8 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         let expires_at = Stamp::from_stored(row.try_get("expires_at")?);
         if expires_at < Stamp::after(lifetime.saturating_sub(RESOLUTION)) {
-            self.extend_session(id_hash, lifetime).await?;
+            let (store, id_hash) = (self.clone(), id_hash.to_owned());
+            self.note(async move { store.extend_session(&id_hash, lifetime).await });
         }
         User::from_row(&row).map(Some)
     }

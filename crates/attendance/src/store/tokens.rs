@@ -22,7 +22,7 @@ impl Store {
             .map(drop)
     }
 
-    /// Whose token it is, and takes note of its use.
+    /// Whose token it is; its use is noted beside.
     pub(crate) async fn user_by_token(&self, token_hash: &str) -> Result<Option<User>, sqlx::Error> {
         let row = sqlx::query(
             "SELECT users.*, tokens.last_used_at FROM tokens JOIN users ON users.id = tokens.user_id
@@ -35,7 +35,8 @@ impl Store {
         let last_used: Option<String> = row.try_get("last_used_at")?;
         let recent = Stamp::from(Timestamp::now() - USE_RESOLUTION);
         if last_used.is_none_or(|at| at.as_str() < recent.as_str()) {
-            self.touch_token(token_hash).await?;
+            let (store, token_hash) = (self.clone(), token_hash.to_owned());
+            self.note(async move { store.touch_token(&token_hash).await });
         }
         User::from_row(&row).map(Some)
     }

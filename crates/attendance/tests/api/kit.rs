@@ -181,6 +181,16 @@ impl Stage {
         sqlx::query(query).fetch_one(&mut self.database().await).await.unwrap().get(0)
     }
 
+    /// Waits until a query that counts finds something.
+    pub(crate) async fn wait_for(&self, query: &'static str) {
+        let there = async {
+            while self.count(query).await == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, there).await.expect(query);
+    }
+
     /// Waits until the outbox is empty.
     pub(crate) async fn drained(&self) {
         let empty = async {

@@ -18,7 +18,7 @@ async fn a_token_signs_in_until_logout() {
     let user = node.get("/api/user").bearer(&token).send().await;
     assert_eq!((user.status, user.json()["role"].clone()), (200, json!("admin")));
     assert_eq!(user.json()["id"], reply.json()["user"]["id"]);
-    assert_eq!(stage.count("SELECT COUNT(*) FROM tokens WHERE last_used_at IS NOT NULL").await, 1);
+    stage.wait_for("SELECT COUNT(*) FROM tokens WHERE last_used_at IS NOT NULL").await;
 
     assert_eq!(node.post("/api/logout").bearer(&token).send().await.status, 204);
     let user = node.get("/api/user").bearer(&token).send().await;
@@ -108,4 +108,31 @@ async fn forged_tokens_are_401() {
             node.get("/api/user").header("authorization", header.trim_end_matches('\u{7f}')).send().await;
         assert_eq!(reply.status, 401, "{header}");
     }
+}
+
+#[tokio::test]
+async fn a_held_up_writer_neither_delays_nor_fails_reading() {
+    let Kit { stage, node } = Kit::start().await;
+    let token = node.admin().await;
+    let mut other = stage.database().await;
+    sqlx::query("UPDATE tokens SET last_used_at = '2020-01-01 00:00:00.000000'")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    // Their uses cannot be noted now; that is no reason to turn anybody away.
+    for path in ["/api/user", "/api/attendances", "/api/users"] {
+        assert_eq!(node.get(path).bearer(&token).send().await.status, 200, "{path}");
+    }
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_of_another_kind_is_told_what_is_understood() {
+    let node = Kit::start().await.node;
+    let body = "--x\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\na@b.c\r\n--x--\r\n".to_owned();
+    let reply = node.post("/api/login").body("multipart/form-data; boundary=x", body).send().await;
+    assert_eq!(reply.status, 400);
+    let message = reply.json()["message"].to_string();
+    assert!(message.contains("JSON") && message.contains("application/x-www-form-urlencoded"), "{message}");
 }

@@ -116,7 +116,7 @@ async fn a_server_that_is_not_there_costs_only_time() {
     let node = stage.node(config).await;
     let (_, token) = node.employee("Sari").await;
     node.check_in(&token).await;
-    wait_for(&stage, "SELECT COUNT(*) FROM outbox WHERE postponed >= 3").await;
+    stage.wait_for("SELECT COUNT(*) FROM outbox WHERE postponed >= 3").await;
     node.stop().await;
 
     let node = stage.node(stage.config()).await;
@@ -171,7 +171,7 @@ async fn during_an_outage_only_one_knocks_however_many_wait() {
     config.worker.backoff = Duration::from_secs(3600);
     config.worker.backoff_max = Duration::from_secs(3600);
     let node = stage.node(config).await;
-    wait_for(&stage, "SELECT COUNT(*) FROM outbox WHERE postponed = 1 AND lease_owner IS NULL").await;
+    stage.wait_for("SELECT COUNT(*) FROM outbox WHERE postponed = 1 AND lease_owner IS NULL").await;
     // The others are due all the time. Nothing can be waited for here: a knock too many would come at once.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(stage.broadcast.published().len(), 1);
@@ -191,6 +191,20 @@ async fn a_refused_event_fails_after_its_tries_and_frees_the_way() {
     assert_eq!(names[..3], ["attendance.created"; 3]);
     assert_eq!(names[3], "attendance.updated");
     assert_eq!(stage.count("SELECT COUNT(*) FROM failed_jobs WHERE error LIKE '%401%told to%'").await, 1);
+}
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_gave_up_harms_no_later_one() {
+    let Kit { stage, node } = Kit::start().await;
+    let (_, token) = node.employee("Sari").await;
+    // A full disk ends a transaction like this, too: SQLite rolls it back by itself.
+    let trigger = "CREATE TRIGGER full AFTER INSERT ON outbox BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
+    sqlx::query(trigger).execute(&mut stage.database().await).await.unwrap();
+    assert_eq!(node.post("/api/attendances/check-in").bearer(&token).send().await.status, 500);
+    sqlx::query("DROP TRIGGER full").execute(&mut stage.database().await).await.unwrap();
+    node.check_in(&token).await;
+    stage.broadcast.wait(1).await;
+    stage.drained().await;
 }
 
 #[tokio::test]
@@ -330,13 +344,4 @@ async fn wait_for_change(stage: &Stage, before: &str) {
         }
     };
     tokio::time::timeout(crate::kit::PATIENCE, changed).await.expect("the lease is not renewed");
-}
-
-async fn wait_for(stage: &Stage, query: &'static str) {
-    let there = async {
-        while stage.count(query).await == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(crate::kit::PATIENCE, there).await.expect(query);
 }

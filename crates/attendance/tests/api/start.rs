@@ -68,6 +68,18 @@ async fn migrating_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_new_database_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::new().await;
+    let _node = stage.node(stage.config()).await;
+    stage.count("SELECT COUNT(*) FROM users").await;
+    for entry in std::fs::read_dir(stage.path()).unwrap().map(Result::unwrap) {
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} has mode {mode:o}", entry.file_name());
+    }
+}
+
+#[tokio::test]
 async fn many_processes_may_migrate_at_once() {
     let stage = Stage::new().await;
     let url = format!("sqlite:{}", stage.path().join("race.sqlite").display());
