@@ -66,12 +66,21 @@ impl<'a> Fields<'a> {
     /// A text of at most `limit` characters, without blanks around it; blank and null count as absent.
     pub(crate) fn optional_text(&mut self, field: &'static str, limit: usize) -> Option<String> {
         let text = self.raw_text(field)?.trim();
+        // Lines and tabs are what people type; the rest nobody sees, and NUL ends texts elsewhere.
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            self.error(field, unprintable(field));
+            return None;
+        }
         self.limited(field, text, limit)
     }
 
-    /// A required name.
+    /// A required name, on one line.
     pub(crate) fn name(&mut self, field: &'static str) -> String {
-        self.text(field, TEXT_LIMIT)
+        let name = self.text(field, TEXT_LIMIT);
+        if name.contains(char::is_control) {
+            self.error(field, unprintable(field));
+        }
+        name
     }
 
     /// A required e-mail address, in lower case.
@@ -143,6 +152,10 @@ impl<'a> Fields<'a> {
     }
 }
 
+fn unprintable(field: &str) -> String {
+    format!("The {} field must not contain control characters.", label(field))
+}
+
 /// `socket_id` reads "socket id" in messages.
 fn label(field: &str) -> String {
     field.replace('_', " ")
@@ -188,6 +201,22 @@ mod tests {
         let long = json!({ "notes": ["The notes field must not be greater than 3 characters."] });
         assert_eq!(check(json!({ "notes": "abcd" }), |f| drop(f.optional_text("notes", 3))), Err(long));
         assert_eq!(check(json!({ "notes": "äöü" }), |f| drop(f.optional_text("notes", 3))), Ok(()));
+    }
+
+    #[test]
+    fn control_characters_are_refused_but_lines_in_notes() {
+        let wrong = json!({ "name": ["The name field must not contain control characters."] });
+        for name in ["a\u{0}b", "a\nb", "a\u{7f}", "\u{9b}31m"] {
+            assert_eq!(
+                check(json!({ "name": name }), |f| drop(f.name("name"))),
+                Err(wrong.clone()),
+                "{name:?}"
+            );
+        }
+        for (notes, fine) in [("a\r\n\tb", true), ("a\u{0}", false), ("a\u{1b}[2J", false)] {
+            let outcome = check(json!({ "notes": notes }), |f| drop(f.optional_text("notes", 99)));
+            assert_eq!(outcome.is_ok(), fine, "{notes:?}");
+        }
     }
 
     #[test]

@@ -51,3 +51,13 @@ async fn every_wrong_field_is_named() {
     assert_eq!(reply.json()["errors"], expected);
     assert_eq!(reply.json()["message"], "The name field must be a string. (and 3 more errors)");
 }
+
+#[tokio::test]
+async fn a_name_that_nobody_could_read_is_refused() {
+    let node = Kit::start().await.node;
+    let new = json!({ "name": "Sa\u{0}ri", "email": "a@b.c", "password": "password-1", "role": "employee" });
+    let reply = node.post("/api/users").bearer(&node.admin().await).json(&new).send().await;
+    assert_eq!(reply.status, 422);
+    let expected = json!({ "name": ["The name field must not contain control characters."] });
+    assert_eq!(reply.json()["errors"], expected);
+}
