@@ -30,6 +30,9 @@ use tokio::time::{sleep, timeout};
 /// Pause after the process ran out of descriptors, so that some can come back.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// Most bytes of a request up to the end of its headers; browsers and balancers send a tenth of it.
+const HEAD_LIMIT: usize = 64 * 1024;
+
 /// How much the listener bears with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -142,6 +145,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(headers)
+        .max_buf_size(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), service);
     watcher.watch(connection).await
 }
@@ -206,6 +210,14 @@ mod tests {
             // The last one asks once and then keeps its connection idle.
             rest(say(address, half).await).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_headers_do_not_end_is_refused() {
+        let start_of_it = "GET / HTTP/1.1\r\nHost: x\r\nX: ";
+        let head = format!("{start_of_it}{}", "x".repeat(HEAD_LIMIT - start_of_it.len()));
+        let answer = rest(say(start(LOOSE).await, &head).await).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     }
 
     #[tokio::test]
