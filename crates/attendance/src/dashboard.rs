@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
 use tower_http::services::{ServeDir, ServeFile};
 
@@ -36,6 +36,28 @@ pub(crate) async fn page(State(app): State<App>, request: Request) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(CONTENT_SECURITY_POLICY, policy);
     response
+}
+
+/// Every address without a route. A browser gets the pages, which have one for this case; everybody else gets JSON.
+pub(crate) async fn missing(app: State<App>, request: Request) -> Response {
+    if !is_visit(&request) {
+        return Error::NotFound.into_response();
+    }
+    let mut response = page(app, request).await;
+    if response.status().is_success() {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
+}
+
+/// Whether somebody opens an address in a browser, rather than a program that asks for data.
+fn is_visit(request: &Request) -> bool {
+    let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let path = request.uri().path();
+    let is_for_programs = ["/api/", "/broadcasting/", "/sanctum/", "/assets/"];
+    *request.method() == Method::GET
+        && accepts.contains("text/html")
+        && !is_for_programs.iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Files whose names carry a hash of their content, and the icon.

@@ -49,7 +49,7 @@ pub(crate) fn router(app: App) -> Router {
     api.merge(web)
         .merge(open)
         .merge(pages)
-        .fallback(async || Error::NotFound)
+        .fallback(dashboard::missing)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(default_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))

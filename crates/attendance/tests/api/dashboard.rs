@@ -117,6 +117,21 @@ async fn health_is_up() {
 }
 
 #[tokio::test]
+async fn a_visitor_who_lost_the_way_sees_a_page() {
+    let node = built().await.node;
+    let visit = |path| node.get(path).header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    for path in ["/nothing", "/admin", "/attendances/12", "/api"] {
+        let reply = visit(path).send().await;
+        assert_eq!((reply.status, reply.text.contains("Pages")), (404, true), "{path}");
+        assert!(reply.header("content-security-policy").contains("default-src 'self'"), "{path}");
+    }
+    for path in ["/api/nothing", "/assets/nothing.js", "/broadcasting/nothing"] {
+        let reply = visit(path).send().await;
+        assert_eq!((reply.status, reply.json()["message"].is_string()), (404, true), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_exist_is_json_with_the_node() {
     let node = Kit::start().await.node;
     for (method, path, status) in [
