@@ -204,7 +204,7 @@ impl Worker {
     }
 
     async fn give_up(&self, job: &Job, error: &PublishError) -> Result<(), sqlx::Error> {
-        tracing::error!(%error, event_id = job.event_id, "Event failed for good; see `gema queue failed`");
+        tracing::error!(%error, event_id = job.event_id, "Event failed for good; the table failed_jobs keeps it");
         self.store.give_up(job, &error.to_string()).await
     }
 
