@@ -2,11 +2,11 @@
 
 TOOLS := tests/tools
 
-.PHONY: help run test lint fmt audit dashboard setup
+.PHONY: help run test lint fmt conformance audit dashboard setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
-		while read -r name what; do printf '  make %-11s%s\n' "$$name" "$$what"; done
+		while read -r name what; do printf '  make %-13s%s\n' "$$name" "$$what"; done
 
 run: ## build everything, prepare .env and the database, serve on 127.0.0.1
 	@$(TOOLS)/run.sh
@@ -19,6 +19,9 @@ lint: ## format, clippy, house rules, dependencies
 
 fmt: ## format the Rust code
 	@cargo fmt --all
+
+conformance: ## hold gema against the protocol and write docs/conformance.md
+	@$(TOOLS)/python.sh $(TOOLS)/check.py build npm && node tests/conformance/gema.mjs --write
 
 audit: ## known vulnerabilities among the dependencies (asks the network)
 	@$(TOOLS)/python.sh $(TOOLS)/check.py audit

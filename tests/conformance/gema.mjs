@@ -1,47 +1,69 @@
 #!/usr/bin/env node
-// Runs the suite against the real gema: as it comes, below a path prefix, and with the limits of Pusher.
-// usage: gema.mjs [FOLDER]   With a folder the results are left there, as NAME.json.
+// Runs the suite against the real gema: as it comes, below a path prefix, with the limits of Pusher, with its options.
+// usage: gema.mjs [--write]   Every case must pass, and docs/conformance.md must say so; --write writes it.
 
 import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
+import { argv, env, execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { APP, Gema, PATIENCE } from '../node/kit.mjs';
+import { PAGE, page } from './page.mjs';
 
 const SUITE = fileURLToPath(new URL('./run.mjs', import.meta.url));
+const PUSHER = { profile: 'pusher', column: 'pusher' };
 
 const RUNS = [
-  { name: 'reverb' },
-  { name: 'prefix', server: { REVERB_SERVER_PATH: '/my/prefix' }, suite: { PATH_PREFIX: '/my/prefix' } },
-  { name: 'pusher', profile: 'pusher', server: { REVERB_APP_PROFILE: 'pusher' } },
+  { name: 'as it comes', column: 'reverb' },
   {
-    name: 'pusher-client-events',
-    profile: 'pusher',
-    server: { REVERB_APP_PROFILE: 'pusher', REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM: 'members' },
-    suite: { HAS: 'client-events' },
-    only: 'client-event.',
+    name: 'below a path prefix', column: 'prefix',
+    server: { REVERB_SERVER_PATH: '/my/prefix' }, suite: { PATH_PREFIX: '/my/prefix' },
   },
+  {
+    ...PUSHER, name: 'profile pusher with client events', suite: { HAS: 'client-events' },
+    server: { REVERB_APP_PROFILE: 'pusher', REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM: 'members' },
+  },
+  { ...PUSHER, name: 'profile pusher', server: { REVERB_APP_PROFILE: 'pusher' }, only: ['client-event.'] },
 ];
 
-/** Resolves to the exit status of the suite. */
-function suite(gema, { name, profile = 'reverb', suite: more, only = '' }, folder) {
-  const options = ['--quiet', '--profile', profile, '--patience', String(PATIENCE / 1000), '--only', only];
-  if (folder) options.push('--json', path.join(folder, `${name}.json`));
+/** Runs the suite to its end; resolves to its results. */
+async function suite(gema, { profile = 'reverb', suite: more, only = [''] }, file) {
+  const options = ['--quiet', '--profile', profile, '--patience', String(PATIENCE / 1000), '--json', file];
   const target = { HOST: '127.0.0.1', PORT: String(gema.port), APP_ID: APP.id, KEY: APP.key, SECRET: APP.secret };
-  const child = spawn(process.execPath, [SUITE, ...options], {
-    env: { PATH: process.env.PATH, ...target, ...more }, stdio: ['ignore', 'inherit', 'inherit'],
+  const child = spawn(execPath, [SUITE, ...options, ...only.flatMap((prefix) => ['--only', prefix])], {
+    env: { PATH: env.PATH, ...target, ...more }, stdio: ['ignore', 'inherit', 'inherit'],
   });
-  return new Promise((resolve, reject) => { child.once('error', reject).once('exit', resolve); });
+  const status = await new Promise((resolve, reject) => { child.once('error', reject).once('exit', resolve); });
+  if (status) process.exitCode = 1;
+  return JSON.parse(fs.readFileSync(file, 'utf8')).results;
 }
 
-for (const run of RUNS) {
-  const started = Date.now();
-  console.log(`${run.name}:`);
-  const gema = new Gema('broadcast', run.server);
-  try {
-    await gema.ready();
-    if (await suite(gema, run, process.argv[2])) process.exitCode = 1;
-  } finally {
-    await gema.end();
+async function all(folder) {
+  const done = [];
+  for (const run of RUNS) {
+    const started = Date.now();
+    console.log(`${run.name}:`);
+    const gema = new Gema('broadcast', run.server);
+    try {
+      await gema.ready();
+      done.push({ column: run.column, results: await suite(gema, run, path.join(folder, `${done.length}.json`)) });
+    } finally {
+      await gema.end();
+    }
+    console.log(`» ${run.name}: ${((Date.now() - started) / 1000).toFixed(1)} s`);
   }
-  console.log(`» ${run.name} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  return done;
+}
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'conformance-'));
+try {
+  const text = page(await all(folder));
+  if (argv.includes('--write')) fs.writeFileSync(PAGE, text);
+  else if (fs.readFileSync(PAGE, 'utf8') !== text) {
+    console.log('docs/conformance.md is out of date: run `make conformance`');
+    process.exitCode = 1;
+  }
+} finally {
+  fs.rmSync(folder, { recursive: true });
 }

@@ -9,24 +9,27 @@ import { targetOf } from './target.mjs';
 
 const USAGE = `usage: HOST=… PORT=… APP_ID=… KEY=… SECRET=… node tests/conformance/run.mjs [options]
 
-  --only PREFIX      run only the cases whose id begins with PREFIX
+  --only PREFIX      run only the cases whose id begins with PREFIX; may be given several times
   --profile NAME     whose limits the app has: reverb (default) or pusher
   --patience SECONDS how long anything that must come may take (default 5)
+  --comeback SECONDS how long a server that ended may take to be back (default 0)
   --json FILE        write all results to FILE
   --quiet            list only what failed
   --list             list the cases and end
 
 PATH_PREFIX is the prefix of the server's routes, if it has one. HAS lists what the app has switched on of
-client-events (assumed in the profile reverb), subscription-count, webhooks. For the last, the server must post its
-webhooks to http://127.0.0.1:WEBHOOK_PORT/. A case that needs something else is skipped.
+client-events (assumed in the profile reverb) and subscription-count. For the cases about webhooks, start sink.mjs,
+make the server post all its webhooks there, and give the same address as WEBHOOK_SINK. A case that needs something
+that the server does not have is skipped.
 `;
 
 function options() {
   const { values } = parseArgs({
     options: {
-      only: { type: 'string', default: '' },
+      only: { type: 'string', multiple: true, default: [''] },
       profile: { type: 'string', default: 'reverb' },
       patience: { type: 'string', default: '5' },
+      comeback: { type: 'string', default: '0' },
       json: { type: 'string' },
       quiet: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
@@ -34,8 +37,11 @@ function options() {
     },
   });
   if (!['reverb', 'pusher'].includes(values.profile)) throw new Error('--profile is reverb or pusher');
-  if (!(Number(values.patience) > 0)) throw new Error('--patience is a number of seconds');
-  return values;
+  const seconds = (name) => {
+    if (!(Number(values[name]) >= 0)) throw new Error(`--${name} is a number of seconds`);
+    return Number(values[name]) * 1000;
+  };
+  return { ...values, times: { patience: seconds('patience'), comeback: seconds('comeback') } };
 }
 
 /** Why a case cannot be run against this target; undefined if it can. */
@@ -49,14 +55,14 @@ function unfit({ needs, profile }, target) {
  * Runs cases in a thread of their own. A case that ends the thread, or makes it hang, has failed; the rest goes on in a
  * new one.
  */
-async function runAll(ids, target, patience, report) {
+async function runAll(ids, target, times, report) {
   let dead;
   while (ids.length) {
     if (dead) {
       report({ id: ids.shift(), error: dead });
       continue;
     }
-    const { done, error } = await runThread([...ids], target, patience, (result) => {
+    const { done, error } = await runThread([...ids], target, times, (result) => {
       ids.shift();
       report(result);
     });
@@ -65,9 +71,10 @@ async function runAll(ids, target, patience, report) {
   }
 }
 
-function runThread(ids, target, patience, report) {
+function runThread(ids, target, { patience, comeback }, report) {
   return new Promise((resolve) => {
-    const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { ids, target, patience } });
+    const workerData = { ids, target, patience, comeback };
+    const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData });
     let watchdog;
     const finish = (outcome) => {
       clearTimeout(watchdog);
@@ -78,7 +85,7 @@ function runThread(ids, target, patience, report) {
     const watch = () => {
       clearTimeout(watchdog);
       // A case waits several times, and each wait has its own end; this is for one that never waits.
-      watchdog = setTimeout(() => finish({ error: 'the case hangs' }), patience * 10 + 30_000);
+      watchdog = setTimeout(() => finish({ error: 'the case hangs' }), patience * 10 + comeback + 30_000);
     };
     worker.on('message', (message) => {
       if (message.done) return finish({ done: message });
@@ -98,9 +105,9 @@ function print({ id, section, says, status, error, why }, quiet) {
 }
 
 async function main() {
-  const { help, list, only, profile, patience, json, quiet } = options();
+  const { help, list, only, profile, times, json, quiet } = options();
   if (help) return console.log(USAGE);
-  const cases = CASES.filter(({ id }) => id.startsWith(only));
+  const cases = CASES.filter(({ id }) => only.some((prefix) => id.startsWith(prefix)));
   if (!cases.length) throw new Error(`no case begins with ${only}`);
   if (list) return cases.forEach(({ id, section, says }) => console.log(`${id} (§${section}): ${says}`));
   const target = targetOf(process.env, profile);
@@ -110,8 +117,8 @@ async function main() {
     if (result.why) print(result, quiet);
   }
   const wanted = [...results.values()].filter(({ why }) => !why).map(({ id }) => id);
-  await runAll(wanted, target, Number(patience) * 1000, ({ id, error }) => {
-    const result = Object.assign(results.get(id), { status: error ? 'failed' : 'passed', error });
+  await runAll(wanted, target, times, ({ id, error, crashed }) => {
+    const result = Object.assign(results.get(id), { status: error ? 'failed' : 'passed', error, crashed });
     print(result, quiet);
   });
   const all = [...results.values()];

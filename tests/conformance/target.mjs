@@ -3,14 +3,14 @@
 import { createHash, createHmac } from 'node:crypto';
 
 /** What a server may have beyond what every server has; given with HAS=a,b. */
-export const FEATURES = ['client-events', 'subscription-count', 'webhooks'];
+export const FEATURES = ['client-events', 'subscription-count'];
 
 function required(environment, name) {
   if (environment[name]) return environment[name];
   throw new Error(`${name} is not set: the suite needs HOST, PORT, APP_ID, KEY and SECRET of a running server`);
 }
 
-/** Reads the target from HOST, PORT, APP_ID, KEY, SECRET, PATH_PREFIX, HAS and WEBHOOK_PORT. */
+/** Reads the target from HOST, PORT, APP_ID, KEY, SECRET, PATH_PREFIX, HAS and WEBHOOK_SINK. */
 export function targetOf(environment, profile) {
   const prefix = (environment.PATH_PREFIX ?? '').replace(/\/+$/, '');
   const has = environment.HAS?.split(',').filter(Boolean) ?? (profile === 'reverb' ? ['client-events'] : []);
@@ -23,8 +23,8 @@ export function targetOf(environment, profile) {
     key: required(environment, 'KEY'),
     secret: required(environment, 'SECRET'),
     prefix: prefix && !prefix.startsWith('/') ? `/${prefix}` : prefix,
-    webhookPort: Number(environment.WEBHOOK_PORT ?? 0),
-    has: prefix ? [...has, 'path-prefix'] : has,
+    sink: environment.WEBHOOK_SINK,
+    has: [...has, ...(prefix ? ['path-prefix'] : []), ...(environment.WEBHOOK_SINK ? ['webhooks'] : [])],
     profile,
   };
 }

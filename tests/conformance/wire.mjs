@@ -42,7 +42,7 @@ export function decode(buffer) {
   };
 }
 
-/** A message of the server; `data` as it stands, `content` what is in it when it is JSON in a text. */
+/** A message of the server; `data` as it stands, `content` what clients read in it, be it a JSON text or an object. */
 function message(text) {
   const json = JSON.parse(text);
   return {
@@ -50,8 +50,7 @@ function message(text) {
     json,
     ...json,
     get content() {
-      assert.equal(typeof json.data, 'string', `data is a text in ${text}`);
-      return JSON.parse(json.data);
+      return typeof json.data === 'string' ? JSON.parse(json.data) : json.data ?? {};
     },
   };
 }

@@ -5,11 +5,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Case } from './case.mjs';
 import { CASES } from './cases/index.mjs';
 
-const { ids, target, patience } = workerData;
+const { ids, target, patience, comeback } = workerData;
 const RUN = randomInt(36 ** 6).toString(36);
 
-/** Whether the server still completes a handshake; asked after each failure. */
-async function alive() {
+/** Whether the server completes a handshake. */
+async function answers() {
   const probe = new Case(target, RUN, patience);
   try {
     await probe.connect();
@@ -19,6 +19,16 @@ async function alive() {
   } finally {
     await probe.end();
   }
+}
+
+/** Waits for a server that ended to be started again, as long as it may take. */
+async function comesBack() {
+  const end = Date.now() + comeback;
+  while (Date.now() < end) {
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+    if (await answers()) return true;
+  }
+  return false;
 }
 
 async function run(id) {
@@ -36,8 +46,9 @@ async function run(id) {
 let dead;
 for (const id of ids) {
   const error = await run(id);
-  parentPort.postMessage({ id, error });
-  if (error && !(await alive())) {
+  const crashed = Boolean(error) && !(await answers());
+  parentPort.postMessage({ id, error, crashed });
+  if (crashed && !(await comesBack())) {
     dead = `not run: the server did not answer any more after ${id}`;
     break;
   }
