@@ -2,7 +2,7 @@
 
 TOOLS := tests/tools
 
-.PHONY: help run test lint fmt conformance audit dashboard setup
+.PHONY: help run test lint fmt conformance audit fuzz dashboard setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
@@ -25,6 +25,9 @@ conformance: ## hold gema against the protocol and write docs/conformance.md
 
 audit: ## known vulnerabilities among the dependencies (asks the network)
 	@$(TOOLS)/python.sh $(TOOLS)/check.py audit
+
+fuzz: ## look for inputs that break a parser or a signature; SECONDS=60 for each target
+	@$(TOOLS)/python.sh $(TOOLS)/fuzz.py
 
 dashboard: ## build the web pages, if their sources are newer
 	@$(TOOLS)/dashboard.sh

@@ -34,7 +34,8 @@ STEPS = {
     "build": ("cargo build --locked -p gema", ["tools"], ["setup"]),
     "rust tests": ("cargo test --locked --workspace --no-fail-fast", ["build"], []),
     "clippy": ("cargo clippy --locked --workspace --all-targets -- -D warnings", ["tools"], ["rust tests"]),
-    "cargo-deny": (f"{TOOLS}/cargo-deny.sh {DENY} {DENY_ROOT}", ["tools"], ["clippy"]),
+    "fuzz targets": (f"{TOOLS}/fuzz-check.sh", ["tools"], ["clippy"]),
+    "cargo-deny": (f"{TOOLS}/cargo-tool.sh cargo-deny {DENY} {DENY_ROOT}", ["tools"], ["clippy"]),
     "dependencies": (f"{DENY_ROOT}/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources",
                      ["cargo-deny"], []),
     "advisories": (f"{DENY_ROOT}/bin/cargo-deny --locked check advisories", ["cargo-deny"], []),
@@ -47,11 +48,11 @@ STEPS = {
     "python tests": (f"{VENV}/bin/python -m unittest discover -v -s tests/python", ["build", "pip"], []),
     # Last and alone: it measures, too.
     "browser tests": (f"{TOOLS}/node-tests.sh tests/browser", ["build", "npm", "dashboard", "setup"],
-                      ["rust tests", "clippy", "dependencies", "node tests", "conformance", "python tests",
-                       "page tests"]),
+                      ["rust tests", "clippy", "fuzz targets", "dependencies", "node tests", "conformance",
+                       "python tests", "page tests"]),
 }
 GROUPS = {
-    "lint": ["format", "house", "clippy", "dependencies"],
+    "lint": ["format", "house", "clippy", "fuzz targets", "dependencies"],
     "audit": ["advisories"],
     "test": [name for name in STEPS if name != "advisories"],
 }

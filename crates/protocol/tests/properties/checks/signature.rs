@@ -1,0 +1,124 @@
+//! Signatures: what is signed verifies, and no single change of it does.
+
+use gema_protocol::app::{Credentials, Secret};
+use gema_protocol::signature::{
+    Query, RequestAuthError, RequestParts, sign_channel, sign_request, sign_user, sign_webhook,
+    verify_channel, verify_request, verify_user, verify_webhook,
+};
+
+use super::query::encoded;
+use super::texts;
+
+const NOW: u64 = 1_700_000_000;
+const WINDOW: u64 = 600;
+
+/// Six texts: secret, method, path, name and value of a parameter, body. The same texts stand for a subscription.
+pub(crate) fn check(bytes: &[u8]) {
+    let [secret, method, path, name, value, body] = texts(bytes);
+    let app = Credentials { id: "1".into(), key: "key".into(), secret: Secret::new(secret) };
+    let name = format!("x{}_", name.to_ascii_lowercase());
+    let request = Request { app: &app, method: &method, path: &path, body: body.as_bytes() };
+    request_holds(&request, &[(&name, &value)]);
+    channel_holds(&app, &path, &name, &value);
+    webhook_holds(&app, body.as_bytes());
+}
+
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    app: &'a Credentials,
+    method: &'a str,
+    path: &'a str,
+    body: &'a [u8],
+}
+
+impl Request<'_> {
+    fn verified(&self, query: &str, now: u64) -> Result<(), RequestAuthError> {
+        let parts = RequestParts { method: self.method, path: self.path, query, body: self.body };
+        verify_request(self.app, &parts, now, WINDOW)
+    }
+}
+
+fn request_holds(request: &Request<'_>, extra: &[(&str, &str)]) {
+    let Request { app, method, path, body } = *request;
+    let query = sign_request(app, method, path, extra, body, NOW);
+    for now in [NOW - WINDOW, NOW, NOW + WINDOW] {
+        assert_eq!(request.verified(&query, now), Ok(()));
+    }
+    for now in [0, NOW - WINDOW - 1, NOW + WINDOW + 1, u64::MAX] {
+        assert!(matches!(request.verified(&query, now), Err(RequestAuthError::Clock { .. })));
+    }
+
+    let fails = |request: Request<'_>, query: &str| assert!(request.verified(query, NOW).is_err(), "{query}");
+    let (other_method, other_path) = (format!("{method}x"), format!("{path}x"));
+    fails(Request { method: &other_method, ..*request }, &query);
+    fails(Request { path: &other_path, ..*request }, &query);
+    fails(Request { body: &[body, b"x"].concat(), ..*request }, &query);
+    fails(Request { app: &other_key(app), ..*request }, &query);
+    fails(Request { app: &other_secret(app), ..*request }, &query);
+
+    let signed = Query::parse(&query);
+    for changed in changes(&signed.iter().collect::<Vec<_>>()) {
+        fails(*request, &changed);
+    }
+}
+
+/// Every query that differs in one parameter: longer, renamed, gone, or one more.
+fn changes(signed: &[(&str, &str)]) -> Vec<String> {
+    let mut queries = vec![encoded(signed.iter().copied().chain([("y", "")]))];
+    for at in 0..signed.len() {
+        let (name, value) = signed[at];
+        let (longer_name, longer_value) = (format!("{name}x"), format!("{value}x"));
+        for other in [Some((name, &*longer_value)), Some((&*longer_name, value)), None] {
+            let rest = signed[..at].iter().chain(&signed[at + 1..]).copied();
+            queries.push(encoded(rest.chain(other)));
+        }
+    }
+    queries
+}
+
+fn other_key(app: &Credentials) -> Credentials {
+    Credentials { key: format!("{}x", app.key), ..app.clone() }
+}
+
+fn other_secret(app: &Credentials) -> Credentials {
+    Credentials { secret: Secret::new(format!("{}x", app.secret.expose())), ..app.clone() }
+}
+
+fn channel_holds(app: &Credentials, socket: &str, channel: &str, data: &str) {
+    let socket: String = socket.chars().filter(char::is_ascii_digit).chain("1.1".chars()).collect();
+    let channel: String = channel
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || "_-=@,.;".contains(*letter))
+        .collect();
+    let (longer_socket, longer_channel, longer_data) =
+        (format!("{socket}1"), format!("{channel}x"), format!("{data}x"));
+    let as_user = sign_user(app, &socket, data);
+    assert_eq!(verify_user(app, &socket, data, &as_user), Ok(()));
+    assert!(verify_user(app, &longer_socket, data, &as_user).is_err());
+    assert!(verify_user(app, &socket, &longer_data, &as_user).is_err());
+    for signed in [None, Some(data)] {
+        let auth = sign_channel(app, &socket, &channel, signed);
+        assert_eq!(verify_channel(app, &socket, &channel, signed, &auth), Ok(()));
+        let fails = |app: &Credentials, socket: &str, channel: &str, data: Option<&str>, auth: &str| {
+            assert!(verify_channel(app, socket, channel, data, auth).is_err(), "{socket} {channel} {data:?}");
+        };
+        fails(app, &longer_socket, &channel, signed, &auth);
+        fails(app, &socket, &longer_channel, signed, &auth);
+        fails(app, &socket, &channel, Some(&longer_data), &auth);
+        fails(app, &socket, &channel, if signed.is_none() { Some(data) } else { None }, &auth);
+        fails(&other_key(app), &socket, &channel, signed, &auth);
+        fails(&other_secret(app), &socket, &channel, signed, &auth);
+        fails(app, &socket, &channel, signed, &as_user);
+        fails(app, &socket, &channel, signed, data);
+        fails(app, &socket, &channel, signed, &auth.to_uppercase());
+        fails(app, &socket, &channel, signed, &auth[..auth.len() - 1]);
+        assert!(verify_user(app, &socket, data, &auth).is_err(), "a subscription is no sign-in");
+    }
+}
+
+fn webhook_holds(app: &Credentials, body: &[u8]) {
+    let signature = sign_webhook(&app.secret, body);
+    assert!(verify_webhook(&app.secret, body, &signature));
+    assert!(!verify_webhook(&app.secret, &[body, b"x"].concat(), &signature));
+    assert!(!verify_webhook(&other_secret(app).secret, body, &signature));
+}

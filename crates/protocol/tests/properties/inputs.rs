@@ -1,0 +1,64 @@
+//! Strategies: inputs that are nearly right are worth more than noise.
+
+use proptest::prelude::*;
+
+use super::checks::CUT;
+
+/// Anything at all.
+pub(crate) fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..120)
+}
+
+/// So many texts with the byte between them.
+pub(crate) fn texts(count: usize) -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof!["[ -~]{0,80}", ".{0,20}", "(%[0-9a-f]{2}|[a-z/]){0,10}"];
+    prop::collection::vec(text.prop_map(String::into_bytes), count).prop_map(|texts| texts.join(&CUT))
+}
+
+/// One of the samples after a few changes: a byte replaced, put in, taken out, or a stretch doubled.
+pub(crate) fn mutated(samples: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![prop::sample::select(&b"{}[]:,\"\\ 0-1.eu&=%+\xff\n"[..]), any::<u8>()];
+    let change = (any::<prop::sample::Index>(), byte, 0_u8..4);
+    let changes = prop::collection::vec(change, 0..4);
+    (prop::sample::select(samples), changes).prop_map(|(sample, changes)| {
+        let mut bytes = sample.as_bytes().to_vec();
+        for (at, byte, kind) in changes {
+            let at = at.index(bytes.len() + 1).min(bytes.len() - 1);
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                2 if bytes.len() > 1 => drop(bytes.remove(at)),
+                _ => bytes.extend_from_within(at..),
+            }
+        }
+        bytes
+    })
+}
+
+/// The words of the samples in any order: wrong types, missing and doubled fields, and now and then something valid.
+pub(crate) fn json_soup(samples: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let mut words: Vec<String> = samples.iter().flat_map(|sample| words(sample)).collect();
+    words.sort();
+    words.dedup();
+    let value = prop_oneof![
+        prop::sample::select(words.clone()),
+        prop::sample::select(&["1", "null", "[]", "{}", "\"\"", "\"a\"", "1e400", "\"\\ud800\""][..])
+            .prop_map(str::to_owned),
+    ];
+    let field =
+        (prop::sample::select(words), value.clone()).prop_map(|(name, value)| format!("{name}:{value}"));
+    let object =
+        prop::collection::vec(field.clone(), 0..5).prop_map(|fields| format!("{{{}}}", fields.join(",")));
+    let nested = (prop::collection::vec(field, 0..4), object.clone()).prop_map(|(mut fields, object)| {
+        fields.push(format!("\"data\":{object}"));
+        format!(" {{{}}}", fields.join(","))
+    });
+    prop_oneof![object, nested].prop_map(String::into_bytes)
+}
+
+/// The strings of a JSON text with their quotes.
+fn words(json: &str) -> Vec<String> {
+    let unescaped = json.replace("\\\"", "'");
+    let inside = unescaped.split('"').skip(1).step_by(2);
+    inside.map(|word| format!("\"{}\"", word.replace('\'', "\\\""))).collect()
+}

@@ -1,0 +1,35 @@
+//! The fuzz targets' properties: those of `crates/protocol/tests/properties`, which `make test` runs with inputs that
+//! proptest makes up. `make fuzz` runs them here with inputs that libFuzzer finds, one program per function.
+
+#[path = "../../../crates/protocol/tests/properties/checks/mod.rs"]
+mod checks;
+
+/// A text message of a client.
+pub fn message(bytes: &[u8]) {
+    checks::message::check(bytes);
+}
+
+/// A limit and the name of a channel.
+pub fn channel_name(bytes: &[u8]) {
+    checks::channel_name::check(bytes);
+}
+
+/// What is signed: six texts with 0xFF between them.
+pub fn signature(bytes: &[u8]) {
+    checks::signature::check(bytes);
+}
+
+/// A query string.
+pub fn query(bytes: &[u8]) {
+    checks::query::check(bytes);
+}
+
+/// A profile and the body of a request that publishes.
+pub fn publish(bytes: &[u8]) {
+    checks::publish::check(bytes);
+}
+
+/// The `channel_data` or `user_data` of a client.
+pub fn identity(bytes: &[u8]) {
+    checks::identity::check(bytes);
+}
