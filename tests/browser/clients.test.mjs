@@ -6,7 +6,7 @@ import { APP, start, until } from '../node/kit.mjs';
 import { library } from '../node/clients.mjs';
 import { record } from '../node/recorder.mjs';
 import { transcript } from '../node/vectors.mjs';
-import { heard, page, site, snippet } from './site.mjs';
+import { handlers, heard, page, site, snippet } from './site.mjs';
 
 const [ANI, BUDI] = [{ name: 'Ani' }, { name: 'Budi' }];
 const NOTIFICATION = 'Illuminate\\Notifications\\Events\\BroadcastNotificationCreated';
@@ -156,7 +156,7 @@ test('r_soketi_408 without WebSocket a page with the code of the README asks no 
   const foreign = [];
   const closed = { port: 9 };
   const { visit } = await site(t, {
-    expected: /WebSocket connection to 'wss?:\/\/127\.0\.0\.1|asks https?:\/\/sockjs\.pusher\.com|net::ERR_NAME_NOT_RESOLVED/,
+    expected: /WebSocket connection to 'wss?:..127\.0\.0\.1|asks https?:..sockjs\.pusher\.com|net::ERR_NAME_NOT_RESOLVED/,
     pages: () => ({
       '/': page(closed, snippet()),
       '/careless': page(closed, careless),
@@ -223,6 +223,47 @@ test('offline: the page asks at once whether the server is there; online: it ret
   const states = ['connecting', 'unavailable', 'connecting', 'connected'];
   await heard(view, states.map((state) => ['state', state]));
   assert.ok(passed < 1_000, `before it would have tried on its own: after ${passed} ms of its clock`);
+});
+
+/** What docs/clients.md leaves to the page. */
+const OWN = `
+const [showState, report] = [note('state'), note('report')]
+const renewSession = async () => {
+  note('renew')()
+  document.cookie = 'session=renewed'
+}
+`;
+
+test('r_echo_478 the handlers of the documentation renew a session that expired, or lead to the login', async (t) => {
+  let cable;
+  const person = { id: '10', info: ANI };
+  const { back, server, visit } = await site(t, {
+    people: { old: person, renewed: person },
+    expected: /status of 403/,
+    pages: async (gema) => {
+      cable = await record(t, gema);
+      const code = snippet() + OWN + handlers();
+      return { '/': page(cable, code), '/login': '<!doctype html><link rel="icon" href="data:,">' };
+    },
+  });
+  const view = await visit('old');
+  const joined = () => until(() => view.evaluate(() => {
+    const channels = Object.values(window.Echo.connector.channels);
+    return channels.length === 2 && channels.every(({ subscription }) => subscription.subscribed);
+  }), 'both channels are subscribed');
+  await joined();
+  await view.evaluate(() => window.heard.splice(0));
+  back.expired.add('old');
+  cable.cut();
+  const story = [['report', { code: 1006 }], ['state', 'connecting'], ['state', 'connected'], ['renew']];
+  await heard(view, story);
+  await joined();
+  await view.evaluate(() => window.Echo.private('orders').listen('.e', note('e')));
+  await server.trigger('private-orders', 'e', 1);
+  await heard(view, [...story, ['e', 1]]);
+  back.expired.add('renewed');
+  cable.cut();
+  await view.waitForURL(({ pathname }) => pathname === '/login');
 });
 
 test('the worker build in a Web Worker', async (t) => {

@@ -8,7 +8,8 @@ import { atEnd, ROOT, PATIENCE } from '../node/kit.mjs';
 
 // No name of a host leads anywhere: what a page asks of others stays on this machine.
 const QUIET = ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--headless', '--no-sandbox',
-  '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+  '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync'];
 export const ARTEFACTS = path.join(ROOT, 'artefacts');
 
 /**

@@ -25,11 +25,17 @@ window.note = (name) => (...args) => {
   heard.push(JSON.parse(JSON.stringify([name, ...args])));
 };`;
 
-/** The code that README.md gives for the browser. */
-export function snippet() {
-  const readme = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');
-  return /```js\n(window\.Echo = new Echo[^`]+)```/.exec(readme)[1];
+/** The JavaScript of a page of our documentation that begins with these words. */
+function documented(file, begin) {
+  const [, code] = fs.readFileSync(path.join(ROOT, file), 'utf8').split(`\`\`\`js\n${begin}`);
+  return begin + code.split('\n```')[0];
 }
+
+/** The code that README.md gives for the browser. */
+export const snippet = () => documented('README.md', 'window.Echo = new Echo(');
+
+/** The handlers of docs/clients.md. */
+export const handlers = () => documented('docs/clients.md', 'const { connection }');
 
 /** A page with a bundler's `import.meta.env`, these builds of the libraries, and this code as its module. */
 export function page({ port }, code, options = {}) {

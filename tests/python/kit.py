@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -80,3 +81,10 @@ class Client:
         """Joins a channel; the data of the confirmation."""
         self.send("pusher:subscribe", {"channel": channel, **authorisation})
         return self.expect("pusher_internal:subscription_succeeded", channel)
+
+    def ended(self):
+        """Reads to the end of the connection; the code it was closed with."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                self.frame()
+        return self.socket.close_code

@@ -121,13 +121,16 @@ class Library(unittest.TestCase):
         with self.assertRaises(pusher.errors.PusherBadRequest):
             self.library().users_info("a")
 
-    def test_events_to_a_user(self):
+    def test_events_to_a_user_and_the_end_of_their_connections(self):
         user_id = "ani@example.com"
         tabs = [self.signed_in(user_id), self.signed_in(user_id)]
         other = self.signed_in("budi")
         self.assertEqual(self.library().send_to_user(user_id, "mail", {"n": 1}), {})
         for tab in tabs:
             self.assertEqual(json.loads(tab.expect("mail", f"#server-to-user-{user_id}")), {"n": 1})
+        # This version of the library leaves /apps/{id} out of the path.
+        self.assertEqual(self.library().terminate_user_connections(user_id), {})
+        self.assertEqual([tab.ended() for tab in tabs], [4009, 4009])
         self.library().send_to_user("budi", "mail", "still here")
         self.assertEqual(other.expect("mail", "#server-to-user-budi"), "still here")
 
