@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use dashmap::DashMap;
 use gema_protocol::socket_id::SocketId;
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub(crate) users: Arc<Users>,
     /// The last events of its cache channels.
     pub(crate) cache: Cache,
+    /// Connections that ended by a fault of ours.
+    pub(crate) faults: AtomicUsize,
 }
 
 /// All apps of a server.
@@ -46,6 +49,7 @@ impl App {
             quota: Quota::default(),
             users: Arc::default(),
             cache: Cache::default(),
+            faults: AtomicUsize::new(0),
         }
     }
 

@@ -1,6 +1,9 @@
 //! What an operator can set, as plain values. Where they come from (flags, environment, files) is the binary's business.
 
+use std::time::Duration;
+
 use gema_protocol::app::Credentials;
+use gema_protocol::close::CloseCode;
 use gema_protocol::limits::{Limits, Profile};
 use gema_protocol::origin::AllowedOrigins;
 use gema_protocol::rate_limit::Rate;
@@ -50,6 +53,8 @@ pub struct AppConfig {
     pub allowed_origins: AllowedOrigins,
     /// Who may send client events.
     pub client_events: ClientEvents,
+    /// Client events also pass in channels that anyone may join.
+    pub client_events_on_public_channels: bool,
     /// Most connections at once; `None`: no limit.
     pub max_connections: Option<usize>,
     /// A disabled app refuses connections (4003) and requests (403).
@@ -62,6 +67,15 @@ pub struct AppConfig {
     pub subscription_count: bool,
     /// `terminate_connections` also ends connections that are in a presence channel as the user without a sign-in.
     pub terminate_by_presence: bool,
+    /// What terminated connections are closed with: [`CloseCode::TerminatedByApp`] keeps them away,
+    /// [`CloseCode::TerminatedForNow`] lets them come back.
+    pub terminate_with: CloseCode,
+    /// A refused subscription is answered with `pusher:subscription_error`, too.
+    pub subscription_errors: bool,
+    /// How long a connection may neither sign in nor join a signed channel before it is closed; `None`: for ever.
+    pub authorization_timeout: Option<Duration>,
+    /// Connections must name a protocol version that we speak.
+    pub strict_protocol: bool,
     /// A limit on all messages of a connection.
     pub message_rate: Option<MessageRate>,
 }
@@ -83,12 +97,17 @@ impl AppConfig {
             limits: Limits::of(Profile::Reverb),
             allowed_origins: AllowedOrigins::new(vec!["*".to_owned()]),
             client_events: ClientEvents::Members,
+            client_events_on_public_channels: false,
             max_connections: None,
             enabled: true,
             user_authentication: true,
             watchlists: true,
             subscription_count: false,
             terminate_by_presence: true,
+            terminate_with: CloseCode::TerminatedByApp,
+            subscription_errors: false,
+            authorization_timeout: None,
+            strict_protocol: false,
             message_rate: None,
         }
     }
@@ -101,6 +120,8 @@ pub enum ClientEvents {
     Nobody,
     /// Subscribers of the channel.
     Members,
+    /// Every connection of the app, subscribed or not.
+    Anyone,
 }
 
 /// A configuration that cannot be served.

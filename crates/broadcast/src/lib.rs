@@ -13,6 +13,7 @@ mod channel;
 mod channels;
 mod config;
 mod connection;
+mod goodbye;
 mod in_place;
 mod outbound;
 mod registration;

@@ -16,10 +16,12 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
 use gema_protocol::socket_id::SocketId;
+use gema_protocol::version::ProtocolVersion;
 use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::goodbye::Goodbye;
 use crate::transport::{Sealed, Transport};
 
 /// Frames handed to one `writev`; more than this rarely fits a socket buffer at once.
@@ -38,6 +40,7 @@ pub(crate) struct Outbound {
     /// Wakes the owner: there is something to drain, or the state has changed.
     owner: AtomicWaker,
     limit: usize,
+    version: ProtocolVersion,
 }
 
 struct Queue {
@@ -77,7 +80,31 @@ impl Outbound {
         let _ = SockRef::from(&socket).set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES);
         let is_sealed = sealed.is_some();
         let queue = Queue { frames: VecDeque::new(), bytes: 0, state: State::Open, sealed };
-        Self { id, socket, sealed: is_sealed, queue: Mutex::new(queue), owner: AtomicWaker::new(), limit }
+        Self {
+            id,
+            socket,
+            sealed: is_sealed,
+            queue: Mutex::new(queue),
+            owner: AtomicWaker::new(),
+            limit,
+            version: ProtocolVersion::Missing,
+        }
+    }
+
+    /// Names what the client speaks.
+    pub(crate) fn speaking(self, version: ProtocolVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Queues the first frame, before anybody else can.
+    pub(crate) fn greeting(mut self, frame: Bytes) -> Self {
+        self.queue.get_mut().push(frame);
+        self
+    }
+
+    /// What the client speaks.
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        self.version
     }
 
     /// The connection's socket id.
@@ -132,10 +159,10 @@ impl Outbound {
         live.store(false, Ordering::Relaxed);
     }
 
-    /// Sends `last`, which ends in a close frame. Nothing follows it.
-    pub(crate) fn close(&self, last: &Bytes) {
+    /// Sends the last frames. Nothing follows them.
+    pub(crate) fn close(&self, last: &Goodbye) {
         let mut queue = self.queue.lock();
-        self.send_locked(&mut queue, last);
+        self.send_locked(&mut queue, last.frames(self.version));
         if queue.state == State::Open {
             queue.state = State::Closing;
         }

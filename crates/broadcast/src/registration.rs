@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use gema_protocol::frame;
 use gema_protocol::socket_id::SocketId;
+use gema_protocol::version::ProtocolVersion;
 
 use crate::app::App;
 use crate::outbound::Outbound;
@@ -35,12 +37,21 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Registers a new connection under a fresh socket id.
-    pub(crate) fn new(app: Arc<App>, transport: Transport, queue_bytes: usize) -> Result<Self, OverQuota> {
+    /// Registers a new connection under a fresh socket id. Its greeting waits in the queue: whoever finds the connection
+    /// in the registry cannot say anything before it, not even goodbye.
+    pub(crate) fn new(
+        app: Arc<App>,
+        transport: Transport,
+        queue_bytes: usize,
+        version: ProtocolVersion,
+    ) -> Result<Self, OverQuota> {
         if !app.quota.take(app.config.max_connections) {
             return Err(OverQuota(transport));
         }
-        let outbound = Arc::new(Outbound::new(free_id(&app), transport, queue_bytes));
+        let id = free_id(&app);
+        let greeting = frame::connection_established(id, app.config.limits.activity_timeout_s);
+        let outbound = Outbound::new(id, transport, queue_bytes).speaking(version).greeting(greeting);
+        let outbound = Arc::new(outbound);
         app.connections.insert(outbound.id(), outbound.clone());
         Ok(Self { app, outbound })
     }

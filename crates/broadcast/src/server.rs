@@ -5,10 +5,10 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gema_protocol::close::CloseCode;
-use gema_protocol::frame;
 use gema_tls::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::router;
 use crate::app::Apps;
 use crate::config::{Config, ConfigError};
+use crate::goodbye::Goodbye;
 use crate::in_place::InPlace;
 
 /// Sockets that may wait to be accepted: room for everybody who comes back after a restart.
@@ -65,6 +66,15 @@ pub struct Summary {
     pub closed: usize,
     /// Of those, the ones that were still open when time was up.
     pub left: usize,
+    /// Connections that a fault of ours has ended since the start; each is in the log.
+    pub faults: usize,
+}
+
+impl Shared {
+    /// Whether the end has begun: nobody new is let in.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.is_cancelled()
+    }
 }
 
 impl Server {
@@ -116,7 +126,8 @@ pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Ou
     let closed = close_all(&shared);
     shared.connections.close();
     let _ = timeout(END_TIME, goodbyes(&shared)).await;
-    Summary { closed, left: shared.connections.len() }
+    let faults = shared.apps.all().map(|app| app.faults.load(Ordering::Relaxed)).sum();
+    Summary { closed, left: shared.connections.len(), faults }
 }
 
 /// Ends when every connection has. A client whose handshake was under way when the end began is closed in its turn.
@@ -207,7 +218,7 @@ enum Security {
 
 /// Closes every connection; how many there were.
 fn close_all(shared: &Shared) -> usize {
-    let goodbye = frame::close(CloseCode::Restarting);
+    let goodbye = Goodbye::of(CloseCode::Restarting);
     let everybody = shared.apps.all().flat_map(|app| app.connections.iter());
     everybody.map(|connection| connection.close(&goodbye)).count()
 }

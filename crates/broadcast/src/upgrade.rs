@@ -6,10 +6,8 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use gema_protocol::close::CloseCode;
-use gema_protocol::error::ErrorEvent;
-use gema_protocol::frame;
+use gema_protocol::version::ProtocolVersion;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, body::Incoming};
@@ -18,19 +16,24 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use crate::api::answer::{self, Answer, Body};
 use crate::app::App;
 use crate::connection;
+use crate::goodbye::Goodbye;
 use crate::outbound::Outbound;
 use crate::registration::{Registration, random_id};
 use crate::server::Shared;
 use crate::transport::Transport;
 
+/// Characters of a refused origin that are logged: the header is the client's, and may be as long as a head.
+const LOGGED_ORIGIN: usize = 200;
+
 /// Answers a request for `/app/{key}`.
 pub(crate) fn answer(shared: &Arc<Shared>, request: Request<Incoming>, key: &str) -> Response<Body> {
-    complete(shared, request, |headers| admit(shared, headers, key)).unwrap_or_else(Answer::into_response)
+    let admit = |headers: &HeaderMap, version| admit(shared, headers, key, version);
+    complete(shared, request, admit).unwrap_or_else(Answer::into_response)
 }
 
 /// Completes the handshake of a client that came without TLS where TLS is required, to tell it so.
 pub(crate) fn refuse_plain(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
-    let refused = complete(shared, request, |_| Err(CloseCode::TlsRequired));
+    let refused = complete(shared, request, |_, _| Err(CloseCode::TlsRequired));
     refused.unwrap_or_else(|_| answer::tls_required().into_response())
 }
 
@@ -38,60 +41,78 @@ pub(crate) fn refuse_plain(shared: &Arc<Shared>, request: Request<Incoming>) -> 
 fn complete(
     shared: &Arc<Shared>,
     mut request: Request<Incoming>,
-    admit: impl FnOnce(&HeaderMap) -> Result<Arc<App>, CloseCode>,
+    admit: impl FnOnce(&HeaderMap, ProtocolVersion) -> Result<Arc<App>, CloseCode>,
 ) -> Result<Response<Body>, Answer> {
     let accept = accept_key(&request)?;
-    let admitted = admit(request.headers());
+    let version = ProtocolVersion::of_query(request.uri().query().unwrap_or_default());
+    let admitted = admit(request.headers(), version);
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(take_over(shared.clone(), upgrade, admitted));
+    tokio::spawn(take_over(shared.clone(), upgrade, admitted, version));
     Ok(switching_protocols(accept))
 }
 
 /// The app to connect to, or the reason why not.
-fn admit(shared: &Shared, headers: &HeaderMap, key: &str) -> Result<Arc<App>, CloseCode> {
+fn admit(
+    shared: &Shared,
+    headers: &HeaderMap,
+    key: &str,
+    version: ProtocolVersion,
+) -> Result<Arc<App>, CloseCode> {
     let app = shared.apps.by_key(key).ok_or(CloseCode::UnknownApp)?;
     if !app.config.enabled {
         return Err(CloseCode::AppDisabled);
     }
-    let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("?"));
-    if !app.config.allowed_origins.permits(origin) {
-        tracing::info!(
-            app = app.config.credentials.id,
-            origin,
-            "refused: the origin is not in the app's list"
-        );
-        return Err(CloseCode::OriginNotAllowed);
+    if app.config.strict_protocol {
+        version.check()?;
     }
+    check_origin(app, headers.get(header::ORIGIN))?;
     Ok(app.clone())
 }
 
+/// Compares the origin with the app's list. A refusal is logged with both: nobody else knows them together.
+fn check_origin(app: &App, origin: Option<&HeaderValue>) -> Result<(), CloseCode> {
+    let allowed = &app.config.allowed_origins;
+    if allowed.permits(origin.map(|value| value.to_str().unwrap_or("?"))) {
+        return Ok(());
+    }
+    let seen = origin.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let seen: Option<String> = seen.map(|text| text.chars().take(LOGGED_ORIGIN).collect());
+    // In quotes and escaped: what a client sends must not look like a line of the log.
+    tracing::info!(
+        app = app.config.credentials.id,
+        origin = ?seen.as_deref().unwrap_or("(none)"),
+        allowed = ?allowed.entries(),
+        "refused: the origin is not in the app's list"
+    );
+    Err(CloseCode::OriginNotAllowed)
+}
+
 /// Waits for the switch, then leaves the socket to a task of its own.
-async fn take_over(shared: Arc<Shared>, upgrade: OnUpgrade, admitted: Result<Arc<App>, CloseCode>) {
+async fn take_over(
+    shared: Arc<Shared>,
+    upgrade: OnUpgrade,
+    admitted: Result<Arc<App>, CloseCode>,
+    version: ProtocolVersion,
+) {
     let Ok(upgraded) = upgrade.await else { return };
     let Some((transport, early)) = Transport::of(upgraded) else {
         return tracing::error!("an upgraded connection is not the socket that was accepted");
     };
     let queue_bytes = shared.config.queue_bytes;
     let registered = match admitted {
-        Ok(app) => {
-            Registration::new(app, transport, queue_bytes).map_err(|over| (CloseCode::OverQuota, over.0))
-        }
+        // "Reconnect at once" would be taken literally here, hundreds of times a second.
+        Ok(_) if shared.is_ending() => Err((CloseCode::OverCapacity, transport)),
+        Ok(app) => Registration::new(app, transport, queue_bytes, version)
+            .map_err(|over| (CloseCode::OverQuota, over.0)),
         Err(code) => Err((code, transport)),
     };
     match registered {
         Ok(registration) => shared.connections.spawn(connection::serve(registration, early)),
         Err((code, transport)) => {
             let outbound = Outbound::new(random_id(), transport, queue_bytes);
-            shared.connections.spawn(connection::refuse(outbound, refusal(code)))
+            shared.connections.spawn(connection::refuse(outbound, Goodbye::refusal(code)))
         }
     };
-}
-
-/// The error event that says why, and the close frame with the same code.
-fn refusal(code: CloseCode) -> Bytes {
-    let mut frames = BytesMut::from(&frame::error(&ErrorEvent::closing(code), None)[..]);
-    frames.extend_from_slice(&frame::close(code));
-    frames.freeze()
 }
 
 fn switching_protocols(accept: HeaderValue) -> Response<Body> {

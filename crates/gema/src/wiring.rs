@@ -4,16 +4,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use gema_attendance::FrontEnd;
-use gema_broadcast::{AppConfig, ClientEvents};
+use gema_broadcast::{AppConfig, ClientEvents, MessageRate};
 use gema_client::Publisher;
 use gema_protocol::app::Credentials;
+use gema_protocol::close::CloseCode;
 use gema_protocol::limits::{Limits, Profile};
 use gema_protocol::origin::AllowedOrigins;
+use gema_protocol::rate_limit::Rate;
 use gema_tls::Acceptor;
 
 use crate::failure::Failure;
 use crate::listen::from_here;
-use crate::settings::{App, AppProfile, ClientEventSenders, Process, Queue, Scheme, Settings};
+use crate::settings::{App, AppProfile, ClientEventSenders, Process, Queue, Scheme, Settings, TerminateCode};
 
 /// Reverb's default for `REVERB_MAX_REQUEST_SIZE`; only a higher value changes anything.
 const USUAL_REQUEST_SIZE: usize = 10_000;
@@ -39,12 +41,33 @@ fn app_config(credentials: &Credentials, app: &App, process: &Process) -> AppCon
     config.allowed_origins = AllowedOrigins::new(app.allowed_origins.0.clone());
     config.client_events = match app.accept_client_events_from {
         ClientEventSenders::None => ClientEvents::Nobody,
-        // `all` is refused before it comes here, until connections without a subscription can be heard.
-        ClientEventSenders::Members | ClientEventSenders::All => ClientEvents::Members,
+        ClientEventSenders::Members => ClientEvents::Members,
+        ClientEventSenders::All => ClientEvents::Anyone,
     };
+    config.client_events_on_public_channels = app.client_events_on_public_channels;
     config.max_connections = app.max_connections.map(|count| count.get());
     config.enabled = app.enabled;
+    config.user_authentication = app.user_authentication;
+    config.watchlists = app.watchlists;
+    config.subscription_count = app.subscription_count;
+    config.subscription_errors = app.subscription_errors;
+    config.terminate_by_presence = app.terminate_by_presence;
+    config.terminate_with = match app.terminate_close_code {
+        TerminateCode::StayAway => CloseCode::TerminatedByApp,
+        TerminateCode::ComeBack => CloseCode::TerminatedForNow,
+    };
+    config.authorization_timeout =
+        app.authorization_timeout.map(|seconds| Duration::from_secs(seconds.get()));
+    config.strict_protocol = app.strict_protocol;
+    config.message_rate = message_rate(app);
     config
+}
+
+/// Reverb's limiter: it counts every message of a connection, whatever it says.
+fn message_rate(app: &App) -> Option<MessageRate> {
+    let window = Duration::from_secs(app.rate_limit_decay_seconds.get());
+    let rate = Rate { times: app.rate_limit_max_attempts.get(), window };
+    app.rate_limiting_enabled.then_some(MessageRate { rate, terminate: app.rate_limit_terminate })
 }
 
 /// The profile's limits, changed by the app's own and by a request size above the usual one.
@@ -58,8 +81,15 @@ pub(crate) fn limits(app: &App, process: &Process) -> Limits {
     }
     limits.activity_timeout_s = app.activity_timeout.get();
     limits.ping_interval_s = app.ping_interval.get();
+    limits.pong_grace_s = app.pong_timeout.get();
+    limits.cache_ttl = Duration::from_secs(app.cache_ttl.get());
+    limits.presence_members = app.max_presence_members.map(|count| count.get());
+    limits.presence_user_info = app.max_user_info_size.map(|bytes| bytes.get());
+    limits.client_events_per_second = app.max_client_events_per_second.map(|count| count.get());
+    limits.batch = app.max_batch_size.map(|count| count.get());
+    limits.signature_window_s = app.signature_window.get();
     let request_size = process.max_request_size.get();
-    if request_size > USUAL_REQUEST_SIZE {
+    if request_size > USUAL_REQUEST_SIZE && app.profile == AppProfile::Reverb {
         limits.request_body = limits.request_body.max(request_size);
         limits.event_data = limits.event_data.max(request_size);
     }
@@ -172,3 +202,7 @@ fn publish_url(process: &Process, at: &Listeners) -> Result<String, Failure> {
     let port: u16 = process.public_port.map_or(443, |port| port.get());
     Ok(format!("{scheme}://{host}:{port}"))
 }
+
+#[cfg(test)]
+#[path = "wiring_tests.rs"]
+mod tests;

@@ -188,10 +188,11 @@ impl ChannelKind {
         !self.is_presence() && self != Self::ServerToUser
     }
 
-    /// May subscribers send `client-*` events here? Where the app has signed who they are, yes.
+    /// May clients send `client-*` events here? Where the app signs who subscribes, yes; `on_public` adds the channels
+    /// that anyone may join. A server-to-user channel belongs to the app's back end alone.
     #[must_use]
-    pub fn accepts_client_events(self) -> bool {
-        self.requires_signature()
+    pub fn accepts_client_events(self, on_public: bool) -> bool {
+        self.requires_signature() || (on_public && matches!(self, Self::Public | Self::Cache))
     }
 }
 
@@ -225,8 +226,9 @@ mod tests {
         for (name, kind, [signed, presence, cache, encrypted]) in table {
             assert_eq!(ChannelKind::of(name), kind, "{name}");
             assert_eq!(kind.requires_signature(), signed, "{name}");
-            assert_eq!(kind.accepts_client_events(), signed, "{name}");
             assert_eq!(kind.has_subscription_count(), !presence && kind != K::ServerToUser, "{name}");
+            assert_eq!(kind.accepts_client_events(false), signed, "{name}");
+            assert_eq!(kind.accepts_client_events(true), kind != K::ServerToUser, "{name}");
             assert_eq!(kind.is_presence(), presence, "{name}");
             assert_eq!(kind.is_cache(), cache, "{name}");
             assert_eq!(kind.is_encrypted(), encrypted, "{name}");

@@ -38,8 +38,6 @@ macro_rules! close_codes {
 }
 
 close_codes! {
-    /// 1000, the answer to a client's own close. pusher-js: it had asked, nothing follows.
-    Normal = 1000, "";
     /// 1002, the client broke RFC 6455. pusher-js: reconnects after 1 s and counts it against the transport.
     ProtocolViolation = 1002, "WebSocket protocol violated";
     /// 1007, a text frame was not UTF-8. pusher-js: reconnects after 1 s.
@@ -68,18 +66,16 @@ close_codes! {
     NotAuthorizedInTime = 4009, "Connection not authorized in time";
     /// 4009, the app terminated this user's connections. pusher-js: refused, never reconnects.
     TerminatedByApp = 4009, "You got disconnected by the app.";
-    /// 4100, the server is full, or draining while a handshake is under way. pusher-js: reconnects after 1 s.
+    /// 4100, the server stops while a handshake is under way. pusher-js: reconnects after 1 s.
     OverCapacity = 4100, "Server is over capacity";
-    /// 4100, the client reads too slowly for what is sent to it. pusher-js: reconnects after 1 s.
-    TooSlow = 4100, "Connection does not keep up with its messages";
     /// 4100, more messages than the app's rate limit allows, where the app asks for a close. pusher-js: reconnects after 1 s.
     RateLimited = 4100, "Rate limit exceeded";
+    /// 4200, the app terminated this user's connections and wants them back. pusher-js: reconnects at once.
+    TerminatedForNow = 4200, "You got disconnected by the app.";
     /// 4200, the server restarts. pusher-js: reconnects at once, without any delay. Not during a handshake.
     Restarting = 4200, "Server is restarting";
     /// 4201, our ping found no answer. pusher-js: reconnects at once. Not during a handshake.
     PongTimeout = 4201, "Pong reply not received in time";
-    /// 4202, a client too old to answer pings was silent for a day. pusher-js: reconnects at once. Not during a handshake.
-    Inactive = 4202, "Closed after inactivity";
 }
 
 impl CloseCode {
@@ -125,7 +121,7 @@ mod tests {
     fn every_code_can_be_sent_and_none_is_43xx() {
         for &code in CloseCode::ALL {
             assert!(code.reason().len() <= 123, "{code:?}: a control frame holds 125 bytes");
-            assert!(matches!(code.code(), 1000 | 1002 | 1007 | 1009 | 1011 | 4000..4300), "{code:?}");
+            assert!(matches!(code.code(), 1002 | 1007 | 1009 | 1011 | 4000..4300), "{code:?}");
         }
         assert!(CloseCode::ALL.is_sorted_by_key(|c| c.code()));
         assert!(

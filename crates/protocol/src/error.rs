@@ -11,8 +11,10 @@ use crate::presence::UserError;
 pub enum ErrorCode {
     /// The frame before a close, with the same number. As the *first* frame pusher-js acts on it as on the close.
     Closing(CloseCode),
-    /// 4009, a signature, a sign-in or a channel name was refused. pusher-js: emits `error`.
+    /// 4009, a signature, a sign-in or a member was refused. pusher-js: emits `error`.
     Unauthorized,
+    /// 4009, a channel name breaks a rule. pusher-js: emits `error`.
+    InvalidChannel,
     /// 4100, a presence channel is full. pusher-js: emits `error`.
     OverCapacity,
     /// 4200, the message was not understood. pusher-js: emits `error`.
@@ -29,7 +31,7 @@ impl ErrorCode {
     pub fn code(self) -> u16 {
         match self {
             Self::Closing(close) => close.code(),
-            Self::Unauthorized => 4009,
+            Self::Unauthorized | Self::InvalidChannel => 4009,
             Self::OverCapacity => 4100,
             Self::InvalidMessage => 4200,
             Self::ClientEventRefused => 4301,
@@ -73,7 +75,7 @@ impl ErrorEvent {
     /// 4009: the channel name of a subscription breaks a rule, which the text names.
     #[must_use]
     pub fn invalid_channel(error: ChannelNameError) -> Self {
-        Self { code: ErrorCode::Unauthorized, message: error.to_string().into() }
+        Self { code: ErrorCode::InvalidChannel, message: error.to_string().into() }
     }
 
     /// 4009: a signed `channel_data` or `user_data` that names no acceptable user.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::close::CloseCode;
-use crate::error::ErrorEvent;
+use crate::error::{ErrorCode, ErrorEvent};
 use crate::socket_id::SocketId;
 
 /// The longest header of an unmasked frame: two bytes and a 64-bit length.
@@ -33,6 +33,13 @@ pub fn text(payload: &[u8]) -> Bytes {
 pub fn close(code: CloseCode) -> Bytes {
     let payload = [&code.code().to_be_bytes(), code.reason().as_bytes()].concat();
     from_payload(Opcode::Close, &payload)
+}
+
+/// The answer to a client's own close frame: the same code, or none where it gave none.
+#[must_use]
+pub fn close_reply(code: Option<u16>) -> Bytes {
+    let code = code.map(u16::to_be_bytes);
+    from_payload(Opcode::Close, code.as_ref().map_or(&[][..], |code| &code[..]))
 }
 
 /// A ping control frame. A control frame holds 125 bytes; what is longer is cut.
@@ -88,6 +95,22 @@ pub fn error(error: &ErrorEvent, channel: Option<&str>) -> Bytes {
     }
     let data = json(&Data { code: error.code.code(), message: &error.message });
     encode(&Envelope { event: "pusher:error", channel, data: Some(data.as_str()), user_id: None }, data.len())
+}
+
+/// `pusher:subscription_error` in the form of soketi, which pusher-js hands to whoever listens on the channel.
+#[must_use]
+pub fn subscription_error(channel: &str, error: &ErrorEvent) -> Bytes {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        r#type: &'static str,
+        error: &'a str,
+        status: u16,
+    }
+    let (r#type, status) = match error.code {
+        ErrorCode::Unauthorized => ("AuthError", 401),
+        code => ("LimitReached", code.code()),
+    };
+    event("pusher:subscription_error", channel, &json(&Data { r#type, error: &error.message, status }))
 }
 
 /// A channel event as published: `data` goes out as the JSON string it came as, whatever is in it.

@@ -3,7 +3,10 @@
 
 /// An app's list of allowed origins. Compiled once, asked once per connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowedOrigins(Vec<Pattern>);
+pub struct AllowedOrigins {
+    entries: Vec<String>,
+    patterns: Vec<Pattern>,
+}
 
 impl AllowedOrigins {
     /// Takes the entries of the configuration. `*` stands for any run of characters.
@@ -13,7 +16,14 @@ impl AllowedOrigins {
     /// no port means the scheme's own. An empty list allows nobody.
     #[must_use]
     pub fn new(entries: Vec<String>) -> Self {
-        Self(entries.into_iter().map(|entry| Pattern::new(&entry.to_ascii_lowercase())).collect())
+        let patterns = entries.iter().map(|entry| Pattern::new(&entry.to_ascii_lowercase())).collect();
+        Self { entries, patterns }
+    }
+
+    /// The entries as they were given, for the log.
+    #[must_use]
+    pub fn entries(&self) -> &[String] {
+        &self.entries
     }
 
     /// May a page of this `Origin` connect? `None` when the header is absent.
@@ -21,7 +31,7 @@ impl AllowedOrigins {
     pub fn permits(&self, origin: Option<&str>) -> bool {
         let origin = origin.map(str::to_ascii_lowercase);
         let origin = origin.as_deref().and_then(Origin::parse);
-        self.0.iter().any(|pattern| match (pattern, &origin) {
+        self.patterns.iter().any(|pattern| match (pattern, &origin) {
             (Pattern::Anything, _) => true,
             (Pattern::Origin { .. }, None) => false,
             (Pattern::Origin { scheme, host, port }, Some(origin)) => {

@@ -8,6 +8,7 @@ mod hostile;
 mod http;
 mod liveness;
 mod older_forms;
+mod options;
 mod order;
 mod prefix;
 mod presence;

@@ -5,8 +5,11 @@
 //! written is decided in [`crate::outbound`].
 
 mod command;
+mod fault;
 mod io;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -19,13 +22,15 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use gema_protocol::close::CloseCode;
 use gema_protocol::frame;
+use gema_protocol::frame_headers::HeaderFault;
 use gema_protocol::liveness::{Beat, Liveness};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as WsError, error::CapacityError};
 
+use crate::goodbye::Goodbye;
 use crate::outbound::{Death, Outbound, State};
 use crate::registration::Registration;
 use io::Io;
@@ -40,8 +45,8 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 pub(crate) async fn serve(registration: Registration, mut early: Bytes) {
     let outbound = registration.outbound().clone();
     let mut ending = {
-        let mut connection = Box::pin(Connection::open(registration, &std::mem::take(&mut early))).await;
-        poll_fn(|cx| connection.poll(cx)).await
+        let mut connection = Box::pin(Connection::open(registration, std::mem::take(&mut early))).await;
+        poll_fn(|cx| connection.poll_guarded(cx)).await
     };
     if let Some(last) = ending.last_words.take() {
         outbound.close(&last);
@@ -54,7 +59,7 @@ pub(crate) async fn serve(registration: Registration, mut early: Bytes) {
 }
 
 /// Sends a refusal, then hangs up. The handshake was completed only so that the client learns the reason.
-pub(crate) async fn refuse(outbound: Outbound, refusal: Bytes) {
+pub(crate) async fn refuse(outbound: Outbound, refusal: Goodbye) {
     outbound.close(&refusal);
     hang_up(&Arc::new(outbound)).await;
 }
@@ -90,7 +95,7 @@ async fn discard(outbound: &Outbound) -> bool {
 
 /// How a connection ends: with a frame to send last, or without.
 struct Ending {
-    last_words: Option<Bytes>,
+    last_words: Option<Goodbye>,
 }
 
 impl Ending {
@@ -99,7 +104,7 @@ impl Ending {
     }
 
     fn with(code: CloseCode) -> Self {
-        Self { last_words: Some(frame::close(code)) }
+        Self { last_words: Some(Goodbye::of(code)) }
     }
 }
 
@@ -108,6 +113,8 @@ struct Connection {
     websocket: WebSocketStream<Io>,
     opened: Instant,
     liveness: Liveness,
+    /// The client has sent a control ping or pong: it is pinged in kind. There are clients that know nothing else.
+    speaks_control: bool,
     alarm: Pin<Box<Sleep>>,
     /// A client event on its way to a busy channel: nothing more is read from a client that publishes faster than its
     /// channel can take.
@@ -115,10 +122,9 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(registration: Registration, early: &[u8]) -> Self {
+    async fn open(registration: Registration, early: Bytes) -> Self {
         let outbound = registration.outbound().clone();
         let limits = &registration.app().config.limits;
-        let greeting = frame::connection_established(outbound.id(), limits.activity_timeout_s);
         let limit = limits.client_message;
         let websocket_config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -128,13 +134,24 @@ impl Connection {
         let liveness =
             Liveness::new(Duration::ZERO, seconds(limits.ping_interval_s), seconds(limits.pong_grace_s));
         let opened = Instant::now();
-        let alarm = Box::pin(sleep_until(opened + liveness.next_deadline()));
-        outbound.send(&greeting);
-        let io = Io::new(outbound);
-        let websocket =
-            WebSocketStream::from_partially_read(io, early.into(), Role::Server, Some(websocket_config))
-                .await;
-        Self { session: Session::new(registration), websocket, opened, liveness, alarm, publishing: None }
+        let speaks_control = !outbound.version().knows_pings();
+        let io = Io::new(outbound, early);
+        let websocket = WebSocketStream::from_raw_socket(io, Role::Server, Some(websocket_config)).await;
+        let session = Session::new(registration);
+        let first = liveness.next_deadline().min(session.probation.next_deadline());
+        let alarm = Box::pin(sleep_until(opened + first));
+        Self { session, websocket, opened, liveness, speaks_control, alarm, publishing: None }
+    }
+
+    /// As [`Connection::poll`]; a fault of ours ends this connection and nothing else.
+    fn poll_guarded(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        match fault::caught(|| self.poll(cx)) {
+            Ok(poll) => poll,
+            Err(reason) => {
+                fault::report(self.session.app(), self.session.outbound(), &reason);
+                Poll::Ready(Ending::with(CloseCode::InternalError))
+            }
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
@@ -160,16 +177,32 @@ impl Connection {
                 self.heard();
             }
             let Poll::Ready(message) = next else { return Poll::Pending };
-            match message {
-                Some(Ok(Message::Text(text))) => self.on_text(&text),
-                // The protocol is text, but some clients send it as binary frames.
-                Some(Ok(Message::Binary(bytes))) => self.on_text(&String::from_utf8_lossy(&bytes)),
-                // The answer to a close frame is written by the next poll, which then says that the connection is closed.
-                Some(Ok(Message::Close(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Err(fault)) => return Poll::Ready(Ending { last_words: last_words(&fault) }),
-                None => return Poll::Ready(Ending::silent()),
+            let Some(message) = message else { return Poll::Ready(Ending::silent()) };
+            let handled = match message {
+                Ok(message) => self.on_message(message),
+                Err(fault) => Err(Ending { last_words: last_words(&fault) }),
+            };
+            if let Err(ending) = handled {
+                return Poll::Ready(ending);
             }
         }
+    }
+
+    fn on_message(&mut self, message: Message) -> Result<(), Ending> {
+        match message {
+            Message::Text(text) => self.on_text(&text)?,
+            // The protocol is text, but some clients send it as binary frames.
+            Message::Binary(bytes) => self.on_text(&String::from_utf8_lossy(&bytes))?,
+            // tungstenite has queued the answer to a ping.
+            Message::Ping(_) | Message::Pong(_) => self.speaks_control = true,
+            // Its answer to a close is not waited for: an event of a channel could slip in behind it.
+            Message::Close(close) => {
+                let code = close.map(|close| close.code.into());
+                return Err(Ending { last_words: Some(Goodbye::reply(code)) });
+            }
+            Message::Frame(_) => {}
+        }
+        Ok(())
     }
 
     /// Whether the last client event has been delivered, so that the next frame may be read.
@@ -182,28 +215,42 @@ impl Connection {
         true
     }
 
-    fn on_text(&mut self, text: &str) {
-        self.publishing = self.session.on_text(text, self.opened.elapsed()).into_receiver();
+    fn on_text(&mut self, text: &str) -> Result<(), Ending> {
+        #[cfg(test)]
+        assert_ne!(text, tests::FAULT, "a test wants a fault");
+        let delivery = self.session.on_text(text, self.opened.elapsed()).map_err(Ending::with)?;
+        self.publishing = delivery.into_receiver();
+        Ok(())
     }
 
     /// Counts a sign of life. The alarm may ring too early, which costs a look at the clock once in a while, but not too
     /// late: after an answered ping the next one is due sooner than the end of the wait for the answer was.
     fn heard(&mut self) {
         self.liveness.on_activity(self.opened.elapsed());
-        let deadline = self.opened + self.liveness.next_deadline();
+        let deadline = self.next_deadline();
         if deadline < self.alarm.deadline() {
             self.alarm.as_mut().reset(deadline);
         }
     }
 
+    /// Probation may end within the life of the alarm; then the alarm rings once for nothing.
+    fn next_deadline(&self) -> Instant {
+        self.opened + self.liveness.next_deadline().min(self.session.probation.next_deadline())
+    }
+
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         while self.alarm.as_mut().poll(cx).is_ready() {
-            match self.liveness.poll(self.opened.elapsed()) {
+            let now = self.opened.elapsed();
+            if self.session.probation.is_over(now) {
+                return Poll::Ready(Ending::with(CloseCode::NotAuthorizedInTime));
+            }
+            match self.liveness.poll(now) {
                 Beat::Wait => {}
+                Beat::Ping if self.speaks_control => self.session.outbound().send(&frame::control_ping(b"")),
                 Beat::Ping => self.session.outbound().send(&frame::ping()),
                 Beat::Dead => return Poll::Ready(Ending::with(CloseCode::PongTimeout)),
             }
-            let deadline = self.opened + self.liveness.next_deadline();
+            let deadline = self.next_deadline();
             self.alarm.as_mut().reset(deadline);
         }
         Poll::Pending
@@ -211,18 +258,18 @@ impl Connection {
 }
 
 /// The close frame that answers a broken stream; `None` when nobody is there to read it.
-fn last_words(fault: &WsError) -> Option<Bytes> {
-    match fault {
-        WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
-            Some(frame::close(CloseCode::MessageTooBig))
+fn last_words(fault: &WsError) -> Option<Goodbye> {
+    let code = match fault {
+        WsError::Capacity(CapacityError::MessageTooLong { .. }) => CloseCode::MessageTooBig,
+        WsError::Utf8(_) => CloseCode::NotUtf8,
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
+        WsError::Protocol(_) => CloseCode::ProtocolViolation,
+        WsError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<HeaderFault>()) => {
+            CloseCode::ProtocolViolation
         }
-        WsError::Utf8(_) => Some(frame::close(CloseCode::NotUtf8)),
-        WsError::Protocol(
-            tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-        ) => None,
-        WsError::Protocol(_) => Some(frame::close(CloseCode::ProtocolViolation)),
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(Goodbye::of(code))
 }
 
 fn seconds(count: u32) -> Duration {

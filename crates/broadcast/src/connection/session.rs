@@ -10,6 +10,7 @@ use gema_protocol::close::CloseCode;
 use gema_protocol::error::ErrorEvent;
 use gema_protocol::message::ClientMessage;
 use gema_protocol::presence::Member;
+use gema_protocol::probation::Probation;
 use gema_protocol::rate_limit::RateLimiter;
 use gema_protocol::{frame, message};
 
@@ -30,12 +31,15 @@ pub(super) struct Session {
     pub(super) watchlist: Vec<Box<str>>,
     /// Its client events.
     pub(super) client_events: Option<RateLimiter>,
+    /// The time it has to sign in or to join a signed channel.
+    pub(super) probation: Probation,
     messages: Option<RateLimiter>,
 }
 
 impl Session {
     pub(super) fn new(registration: Registration) -> Self {
-        let config = &registration.app().config;
+        let app = registration.app().clone();
+        let config = &app.config;
         let messages = config.message_rate.map(|limit| RateLimiter::new(limit.rate));
         let client_events = config.limits.client_event_rate().map(RateLimiter::new);
         Self {
@@ -44,6 +48,7 @@ impl Session {
             user: None,
             watchlist: Vec::new(),
             client_events,
+            probation: Probation::new(Duration::ZERO, config.authorization_timeout),
             messages,
         }
     }
@@ -59,23 +64,26 @@ impl Session {
     }
 
     /// Handles one message at `now`, a time since the connection was opened. A client event's delivery comes back, for
-    /// the connection to wait for.
-    pub(super) fn on_text(&mut self, text: &str, now: Duration) -> Delivery {
+    /// the connection to wait for; or the reason to close the connection now.
+    pub(super) fn on_text(&mut self, text: &str, now: Duration) -> Result<Delivery, CloseCode> {
         if self.messages.as_mut().is_some_and(|limiter| !limiter.allows(now)) {
             return self.refuse_rate();
         }
         let handled = message::parse(text).and_then(|message| self.on_message(message, now));
-        handled.unwrap_or_else(|error| {
+        Ok(handled.unwrap_or_else(|error| {
             self.outbound().send(&frame::error(&error, None));
             Delivery::done()
-        })
+        }))
     }
 
     fn on_message(&mut self, message: ClientMessage<'_>, now: Duration) -> Result<Delivery, ErrorEvent> {
         match message {
             ClientMessage::Ping => self.outbound().send(&frame::pong()),
             ClientMessage::Pong | ClientMessage::Ignored => {}
-            ClientMessage::Subscribe(request) => subscribe::run(self, &request)?,
+            ClientMessage::Subscribe(request) => {
+                subscribe::run(self, &request)
+                    .inspect_err(|error| self.tell_channel(&request.channel, error))?;
+            }
             ClientMessage::Unsubscribe { channel } => unsubscribe::run(self, &channel),
             ClientMessage::Signin { auth, user_data } => signin::run(self, &auth, &user_data)?,
             ClientMessage::ClientEvent { event, channel, data } => {
@@ -86,12 +94,19 @@ impl Session {
     }
 
     /// Too many messages: the client is told, and sent away for a second if the app wants that.
-    fn refuse_rate(&self) -> Delivery {
+    fn refuse_rate(&self) -> Result<Delivery, CloseCode> {
         self.outbound().send(&frame::error(&ErrorEvent::rate_limited(), None));
         if self.app().config.message_rate.is_some_and(|limit| limit.terminate) {
-            self.outbound().close(&frame::close(CloseCode::RateLimited));
+            return Err(CloseCode::RateLimited);
         }
-        Delivery::done()
+        Ok(Delivery::done())
+    }
+
+    /// Tells those who listen on a channel that the subscription failed, if the app wants that.
+    fn tell_channel(&self, channel: &str, error: &ErrorEvent) {
+        if self.app().config.subscription_errors {
+            self.outbound().send(&frame::subscription_error(channel, error));
+        }
     }
 }
 

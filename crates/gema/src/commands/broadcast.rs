@@ -67,7 +67,7 @@ pub(super) fn introduce(settings: &Settings, address: SocketAddr, scheme: Scheme
     }
 }
 
-/// Says how it ended; `None` stands for a drain that took too long.
+/// Says how it ended, and that something went wrong if it did; `None` stands for a drain that took too long.
 pub(super) fn say_end(process: &Process, summary: Option<gema_broadcast::Summary>) {
     let sentence = match summary {
         Some(summary) if summary.left == 0 => {
@@ -85,4 +85,10 @@ pub(super) fn say_end(process: &Process, summary: Option<gema_broadcast::Summary
         }
     };
     say(process, &sentence);
+    if let Some(faults) = summary.map(|summary| summary.faults).filter(|faults| *faults > 0) {
+        say(
+            process,
+            &format!("connections that a fault of the server has ended: {faults}; each is in the log"),
+        );
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) use declare::{Flag, Roles, Setting};
 pub(crate) use registry::{App, Process};
 pub(crate) use report::{print, reference};
 pub(crate) use sources::{Given, Inputs, Origin};
-pub(crate) use value::{AppProfile, ClientEventSenders, LogFormat, Queue, Scheme};
+pub(crate) use value::{AppProfile, ClientEventSenders, LogFormat, Queue, Scheme, TerminateCode};
 
 use sources::Sources;
 
@@ -66,7 +66,10 @@ pub(crate) fn load(inputs: Inputs, role: Roles) -> Result<Outcome, Vec<String>> 
     let apps = loader.apps();
     let Loader { rows, problems, .. } = loader;
     let settings = match process {
-        Some(process) if problems.is_empty() => Ok(Settings { process, apps, warnings, notices }),
+        Some(process) if problems.is_empty() => {
+            let warnings = warnings.into_iter().chain(doubts(&apps, role)).collect();
+            Ok(Settings { process, apps, warnings, notices })
+        }
         _ => Err(problems),
     };
     Ok(Outcome { rows, settings })
@@ -143,7 +146,6 @@ impl Loader {
             self.refuse([format!("{} must be set, too, for the app to work", missing.join(" and "))]);
         }
         let app = app?;
-        self.refuse(unavailable::in_app(&app, path, self.role));
         let (id, key, secret) = (app.id.clone()?, app.key.clone()?, app.secret.as_ref()?);
         Some((Credentials { id, key, secret: Secret::new(secret.expose().to_owned()) }, app))
     }
@@ -218,6 +220,20 @@ fn half_of_tls(process: &Process, role: Roles) -> Option<String> {
     };
     let sentence = || format!("{set} is set and {missing} is not: set both to speak TLS, or neither");
     role.meets(Roles::LISTENERS).then(sentence)
+}
+
+/// What the user of these apps should know about a setting that works as asked.
+fn doubts(apps: &[(Credentials, App)], role: Roles) -> Vec<String> {
+    let serves = role.meets(Roles::BROADCAST.or(Roles::SERVE));
+    let open = apps.iter().filter(|(_, app)| app.accept_client_events_from == ClientEventSenders::All);
+    let sentence = |(app, _): &(Credentials, App)| {
+        format!(
+            "app {}: accept_client_events_from is all, so whoever knows the app's key can send client events into \
+             private and presence channels without having joined them; members is safer",
+            app.id
+        )
+    };
+    if serves { open.map(sentence).collect() } else { Vec::new() }
 }
 
 /// A sentence for each id or key that two apps share.

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use super::declare::{Flag, Roles, Setting, read, settings};
 use super::value::{
-    AppProfile, Bytes, ClientEventSenders, Count, Database, List, LogFormat, Port, Prefix, Queue, Scheme,
-    Seconds, SecretText, TimeOfDay, Value, WebUrl, Whole,
+    AppProfile, Bytes, ClientEventSenders, Count, Database, LogFormat, Origins, Port, Prefix, Queue, Scheme,
+    Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole,
 };
 
 /// The roles that hold WebSocket connections.
@@ -38,8 +38,8 @@ settings! {
         /// Prefix of all routes of the broadcast server (`/app`, `/apps`, `/up`). It is not part of what is signed.
         server_path: Prefix = "",
             Setting::named("REVERB_SERVER_PATH", "server.path").used_by(SOCKETS).flags(&[flag("path", SOCKETS)]);
-        /// A higher value raises what a request body may hold above 1.5 MiB and an event's data above 10,240 bytes;
-        /// Reverb's default of 10000 lowers nothing. In bytes.
+        /// A higher value raises, for apps with the profile `reverb`, what a request body may hold above 1.5 MiB and
+        /// an event's data above 10,240 bytes; Reverb's default of 10000 lowers nothing. In bytes.
         max_request_size: Whole<10_000, 1_073_741_824> = "10000",
             Setting::named("REVERB_MAX_REQUEST_SIZE", "server.max_request_size").used_by(SOCKETS);
         /// Bytes that may wait for one slow connection before it is closed.
@@ -175,12 +175,16 @@ settings! {
         profile: AppProfile = "reverb", Setting::named("REVERB_APP_PROFILE", "profile").used_by(SOCKETS);
         /// Whether the app accepts connections and requests.
         enabled: bool = "true", Setting::named("REVERB_APP_ENABLED", "enabled").used_by(SOCKETS);
-        /// Host patterns of pages that may connect; `*` alone admits all.
-        allowed_origins: List = "*",
+        /// Pages that may connect, as hosts (`app.example`, `*.app.example`, `localhost:3000`) or whole origins
+        /// (`https://app.example:8443`); `*` alone admits all, also clients that name no origin.
+        allowed_origins: Origins = "*",
             Setting::named("REVERB_APP_ALLOWED_ORIGINS", "allowed_origins").used_by(SOCKETS);
         /// Seconds without a message after which the server pings a client.
         ping_interval: Seconds = "60",
             Setting::named("REVERB_APP_PING_INTERVAL", "ping_interval").used_by(SOCKETS).for_pusher("120");
+        /// Seconds that a client then has to answer, by anything, before it is closed with 4201.
+        pong_timeout: Seconds = "30",
+            Setting::named("REVERB_APP_PONG_TIMEOUT", "pong_timeout").used_by(SOCKETS);
         /// Seconds without a message after which clients ping the server, as announced to them.
         activity_timeout: Seconds = "30",
             Setting::named("REVERB_APP_ACTIVITY_TIMEOUT", "activity_timeout").used_by(SOCKETS).for_pusher("120");
@@ -190,23 +194,73 @@ settings! {
         /// Bytes that a message of a client may hold. Unset: 10000 for `reverb`, the profile's own for `pusher`.
         max_message_size: Option<Bytes> = "10000",
             Setting::named("REVERB_APP_MAX_MESSAGE_SIZE", "max_message_size").used_by(SOCKETS).for_pusher("");
-        /// Who may send client events: `members` of the channel, `none`, or `all` connections.
+        /// Whether connections that name no version of the protocol, or one that is unknown, are refused (4006 to 4008).
+        strict_protocol: bool = "false",
+            Setting::named("REVERB_APP_STRICT_PROTOCOL", "strict_protocol").used_by(SOCKETS);
+        /// Seconds within which a connection must sign in or join a private or presence channel; else it is closed with
+        /// 4009. Unset: it need not.
+        authorization_timeout: Option<Seconds> = "",
+            Setting::named("REVERB_APP_AUTHORIZATION_TIMEOUT", "authorization_timeout").used_by(SOCKETS);
+        /// Whether clients may sign in (`pusher:signin`).
+        user_authentication: bool = "true",
+            Setting::named("REVERB_APP_USER_AUTHENTICATION", "user_authentication").used_by(SOCKETS);
+        /// Whether signed-in users hear of the coming and going of those on their watchlist.
+        watchlists: bool = "true",
+            Setting::named("REVERB_APP_WATCHLISTS", "watchlists").used_by(SOCKETS);
+        /// Whether `terminate_connections` also ends connections that are in a presence channel as the user without
+        /// having signed in.
+        terminate_by_presence: bool = "true",
+            Setting::named("REVERB_APP_TERMINATE_BY_PRESENCE", "terminate_by_presence").used_by(SOCKETS);
+        /// What `terminate_connections` closes with: after 4009 clients stay away, after 4200 they come back at once.
+        terminate_close_code: TerminateCode = "4009",
+            Setting::named("REVERB_APP_TERMINATE_CLOSE_CODE", "terminate_close_code").used_by(SOCKETS);
+        /// Whether the subscribers of a channel, except presence channels, are told how many they are.
+        subscription_count: bool = "false",
+            Setting::named("REVERB_APP_SUBSCRIPTION_COUNT", "subscription_count").used_by(SOCKETS);
+        /// Whether a refused subscription is also answered with `pusher:subscription_error`, as soketi does; it makes
+        /// Echo's `.error()` fire.
+        subscription_errors: bool = "false",
+            Setting::named("REVERB_APP_SUBSCRIPTION_ERRORS", "subscription_errors").used_by(SOCKETS);
+        /// Seconds that a cache channel keeps its last event.
+        cache_ttl: Seconds = "1800",
+            Setting::named("REVERB_APP_CACHE_TTL", "cache_ttl").used_by(SOCKETS);
+        /// How many users a presence channel may have; unset means no limit.
+        max_presence_members: Option<Count> = "",
+            Setting::named("REVERB_APP_MAX_PRESENCE_MEMBERS", "max_presence_members")
+                .used_by(SOCKETS).for_pusher("100");
+        /// Bytes that the `user_info` of a presence member may have; unset means as many as fit into a message.
+        max_user_info_size: Option<Count> = "",
+            Setting::named("REVERB_APP_MAX_USER_INFO_SIZE", "max_user_info_size")
+                .used_by(SOCKETS).for_pusher("1024");
+        /// How many events one `batch_events` request may hold; unset means no limit.
+        max_batch_size: Option<Count> = "",
+            Setting::named("REVERB_APP_MAX_BATCH_SIZE", "max_batch_size").used_by(SOCKETS).for_pusher("10");
+        /// Seconds that the clock of a signed request may differ from the server's.
+        signature_window: Seconds = "600",
+            Setting::named("REVERB_APP_SIGNATURE_WINDOW", "signature_window").used_by(SOCKETS);
+        /// Who may send client events: `members` of the channel, `none`, or `all` connections, members or not.
         accept_client_events_from: ClientEventSenders = "members",
             Setting::named("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "accept_client_events_from")
                 .used_by(SOCKETS).for_pusher("none");
-        /// Whether the messages of each client are limited. Not available yet.
+        /// Whether client events also pass in public channels, where nobody has signed who sends them.
+        client_events_on_public_channels: bool = "false",
+            Setting::named("REVERB_APP_CLIENT_EVENTS_ON_PUBLIC_CHANNELS", "client_events_on_public_channels")
+                .used_by(SOCKETS);
+        /// Client events that a connection may send in a second; unset means no limit.
+        max_client_events_per_second: Option<Count> = "",
+            Setting::named("REVERB_APP_MAX_CLIENT_EVENTS_PER_SECOND", "max_client_events_per_second")
+                .used_by(SOCKETS).for_pusher("10");
+        /// Whether the messages of each client are limited, pings and subscriptions included. What is above the limit
+        /// is answered with 4301 and has no effect.
         rate_limiting_enabled: bool = "false",
             Setting::named("REVERB_APP_RATE_LIMITING_ENABLED", "rate_limiting.enabled").used_by(SOCKETS);
         /// Messages that a client may send within the window.
-        #[expect(dead_code, reason = "known, for a later version limits messages")]
         rate_limit_max_attempts: Count = "60",
             Setting::named("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "rate_limiting.max_attempts").used_by(SOCKETS);
         /// Length of the window in seconds.
-        #[expect(dead_code, reason = "known, for a later version limits messages")]
         rate_limit_decay_seconds: Seconds = "60",
             Setting::named("REVERB_APP_RATE_LIMIT_DECAY_SECONDS", "rate_limiting.decay_seconds").used_by(SOCKETS);
-        /// Whether a client above the limit is disconnected.
-        #[expect(dead_code, reason = "known, for a later version limits messages")]
+        /// Whether a client above the limit is also disconnected, with 4100: it comes back after a second.
         rate_limit_terminate: bool = "false",
             Setting::named("REVERB_APP_RATE_LIMIT_TERMINATE", "rate_limiting.terminate_on_limit").used_by(SOCKETS);
     }

@@ -172,7 +172,6 @@ fn a_bad_value_stops_the_roles_that_read_it_and_names_its_source() {
 fn what_does_not_exist_yet_is_refused() {
     let table = [
         ("REVERB_SCALING_ENABLED=true", "REVERB_SCALING_ENABLED is true, but", Roles::BROADCAST),
-        ("REVERB_APP_RATE_LIMITING_ENABLED=true", "app.rate_limiting.enabled", Roles::BROADCAST),
         ("QUEUE_CONNECTION=redis", "QUEUE_CONNECTION is redis, but", Roles::WORKER),
         ("DB_CONNECTION=mysql", "DB_CONNECTION names MySQL", Roles::ATTENDANCE),
     ];
@@ -330,4 +329,14 @@ fn needless_variables_are_told_only_where_it_matters() {
         ["REDIS_TIMEOUT (.env:4) changes nothing: Gema reconnects to Redis for ever"]
     );
     assert_eq!(settings.warnings, [""; 0]);
+}
+
+#[test]
+fn who_lets_everybody_send_client_events_is_warned() {
+    let toml = "[[apps]]\nid = 2\nkey = \"k2\"\nsecret = \"s2\"\naccept_client_events_from = \"all\"\n";
+    let case = || Case::new().file(".env", APP).file("gema.toml", toml);
+    let warnings = case().load(Roles::BROADCAST).settings.unwrap().warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("app 2: accept_client_events_from is all"), "{warnings:?}");
+    assert_eq!(case().load(Roles::WORKER).settings.unwrap().warnings, [""; 0]);
 }

@@ -138,18 +138,20 @@ impl Value for SecretText {
     }
 }
 
-/// Several texts, separated by commas (in `gema.toml` an array of strings does as well).
+/// Several patterns of origins, separated by commas (in `gema.toml` an array of strings does as well). Browsers name a
+/// host in ASCII only: another spelling would never match.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct List(pub(crate) Vec<String>);
+pub(crate) struct Origins(pub(crate) Vec<String>);
 
-impl Value for List {
+impl Value for Origins {
     fn expected() -> String {
-        "texts separated by commas".to_owned()
+        "hosts or origins separated by commas, international names in their xn-- form".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {
         let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
-        (!items.is_empty()).then(|| Self(items.into_iter().map(str::to_owned).collect()))
+        let plain = items.iter().all(|item| item.bytes().all(|byte| byte.is_ascii_graphic()));
+        (plain && !items.is_empty()).then(|| Self(items.into_iter().map(str::to_owned).collect()))
     }
 }
 
@@ -279,6 +281,16 @@ words! {
 }
 
 words! {
+    /// The close code of terminated connections.
+    TerminateCode {
+        /// Clients stay away.
+        StayAway = "4009",
+        /// Clients come back at once.
+        ComeBack = "4200",
+    }
+}
+
+words! {
     /// How log lines look.
     LogFormat {
         /// For people.
@@ -362,9 +374,15 @@ mod tests {
     }
 
     #[test]
-    fn a_list_forgets_empty_items() {
-        assert_eq!(List::parse("a, b,,"), Some(List(vec!["a".to_owned(), "b".to_owned()])));
-        assert_eq!(List::parse(" , "), None);
+    fn a_list_of_origins_forgets_empty_items_and_takes_no_name_that_no_browser_sends() {
+        assert_eq!(Origins::parse("a, b,,"), Some(Origins(vec!["a".to_owned(), "b".to_owned()])));
+        assert_eq!(
+            Origins::parse("https://xn--bcher-kva.example"),
+            Some(Origins(vec!["https://xn--bcher-kva.example".to_owned()]))
+        );
+        for text in [" , ", "bücher.example", "a b", "a\u{7}"] {
+            assert_eq!(Origins::parse(text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -31,10 +31,22 @@ pub(in crate::connection) fn run(
         return Err(ErrorEvent::rate_limited());
     }
     let Some((channel, joined)) = session.subscriptions.get(event.channel.as_ref()) else {
-        return Err(ErrorEvent::not_a_member());
+        return from_outside(session, event);
     };
     let user_id = joined.user().map(gema_protocol::presence::UserId::as_str);
     let frame = frame::client_event(&event.event, channel.name(), event.data, user_id);
+    Ok(channel.publish(frame, Some(session.outbound().id())))
+}
+
+/// Passes the event of a connection that has not joined the channel on, if the app hears everybody. Nobody has signed who
+/// its sender is.
+fn from_outside(session: &Session, event: &ClientEvent<'_>) -> Result<Delivery, ErrorEvent> {
+    let app = session.app();
+    if app.config.client_events != ClientEvents::Anyone {
+        return Err(ErrorEvent::not_a_member());
+    }
+    let Some(channel) = app.channels.get(&event.channel) else { return Ok(Delivery::done()) };
+    let frame = frame::client_event(&event.event, channel.name(), event.data, None);
     Ok(channel.publish(frame, Some(session.outbound().id())))
 }
 
@@ -44,7 +56,7 @@ fn check(session: &Session, event: &ClientEvent<'_>) -> Result<(), ErrorEvent> {
     if config.client_events == ClientEvents::Nobody {
         return Err(ErrorEvent::client_events_off());
     }
-    if !ChannelKind::of(&event.channel).accepts_client_events() {
+    if !ChannelKind::of(&event.channel).accepts_client_events(config.client_events_on_public_channels) {
         return Err(ErrorEvent::client_event_on_public_channel());
     }
     let (name, most) = (event.event.chars().count(), config.limits.event_name);

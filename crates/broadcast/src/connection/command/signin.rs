@@ -33,6 +33,7 @@ pub(in crate::connection) fn run(
 fn first(session: &mut Session, user: &UserData<'_>, user_data: &str) {
     let (app, outbound) = (session.app().clone(), session.outbound().clone());
     session.user = Some(Box::new(user.to_member()));
+    session.probation.pass();
     // Known before it is confirmed: whoever has read the confirmation can be found and disconnected.
     app.users.sign_in(&user.id, &outbound);
     outbound.send(&signin_success(user_data));

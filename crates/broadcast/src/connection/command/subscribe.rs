@@ -1,7 +1,7 @@
 //! `pusher:subscribe`: lets the client into a channel. Who may is decided by [`gema_protocol::admission`].
 
 use bytes::Bytes;
-use gema_protocol::admission::{Applicant, admit};
+use gema_protocol::admission::{Admission, Applicant, admit};
 use gema_protocol::channel::ChannelName;
 use gema_protocol::error::ErrorEvent;
 use gema_protocol::frame;
@@ -62,6 +62,9 @@ fn join(
         ErrorEvent::too_many_members(most)
     })?;
     app.announce_count(&joined.0);
+    if Admission::of(name.kind()) != Admission::Anyone {
+        session.probation.pass();
+    }
     session.subscriptions.insert(name, joined);
     Ok(())
 }
