@@ -29,6 +29,11 @@ impl Raw {
         self.stream.write_all(bytes).await.expect("the server reads");
     }
 
+    /// Says that nothing more will be sent.
+    pub async fn finish(&mut self) {
+        self.stream.shutdown().await.expect("the connection holds");
+    }
+
     /// Sends each piece as a TCP segment of its own, as far as the kernel plays along.
     pub async fn send_in_pieces(&mut self, bytes: &[u8], size: usize) {
         for piece in bytes.chunks(size) {

@@ -6,7 +6,10 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use gema_protocol::app::{Credentials, Secret};
+use gema_protocol::signature::sign_request;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -197,13 +200,23 @@ fn either_signal_ends_a_server_with_status_0() {
     }
 }
 
+/// The target of a signed request with some body of nine bytes.
+fn signed_post() -> String {
+    let [id, key, secret] = APP.map(|(_, value)| value.to_owned());
+    let app = Credentials { id, key, secret: Secret::new(secret) };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let path = "/apps/123456/events";
+    format!("{path}?{}", sign_request(&app, "POST", path, &[], b"123456789", now))
+}
+
 #[test]
 fn a_second_signal_ends_at_once() {
     let folder = folder();
     let mut server = Running::broadcast(folder.path());
-    // A request whose body never comes keeps the first signal from ending it.
+    // A request whose body never comes keeps the first signal from ending it. It is signed: no other body is waited for.
     let mut request = TcpStream::connect(&server.address).unwrap();
-    request.write_all(b"POST /apps/123456/events HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").unwrap();
+    let head = format!("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", signed_post());
+    request.write_all(head.as_bytes()).unwrap();
     // Answered only after the other one was taken in: the listener hands connections out in order.
     let mut other = TcpStream::connect(&server.address).unwrap();
     other.write_all(b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();

@@ -68,6 +68,21 @@ async fn who_expects_100_is_spared_a_body_that_is_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_ends_early_is_a_400_and_publishes_nothing() {
+    let gema = Setup::broadcast().start().await;
+    let mut client = gema.subscriber("a").await;
+    for line in [format!("Content-Length: {}", EVENT.len() + 1), "Transfer-Encoding: chunked".to_owned()] {
+        let mut raw = Raw::connect(gema.broadcast).await;
+        raw.send_head("POST", &target(&gema, EVENT), &[&line]).await;
+        let chunk = format!("{:x}\r\n{EVENT}\r\n", EVENT.len());
+        raw.send(if line.starts_with('T') { chunk.as_bytes() } else { EVENT.as_bytes() }).await;
+        raw.finish().await;
+        assert_eq!(raw.answer().await.status, 400, "{line}");
+    }
+    client.nothing_came().await;
+}
+
+#[tokio::test]
 async fn methods_nobody_serves_are_405_with_those_that_are() {
     let gema = Setup::broadcast().start().await;
     let app = "/apps/424242";

@@ -40,9 +40,13 @@ pub(super) async fn authenticate<'a>(
     let query = Query::parse(raw);
     let has_body = body.size_hint().lower() > 0;
     let signed = RequestHead { method: head.method.as_str(), prefix, path, query: raw, has_body };
-    verify_head(credentials, &signed, &query, unix_now(), limits.signature_window_s).map_err(refused)?;
+    let refuse = |error| {
+        tracing::debug!(app = credentials.id, %error, "refused a request to the HTTP API");
+        refused(error)
+    };
+    verify_head(credentials, &signed, &query, unix_now(), limits.signature_window_s).map_err(refuse)?;
     let body = body::read(body, limits.request_body).await?;
-    verify_body(&query, &body).map_err(refused)?;
+    verify_body(&query, &body).map_err(refuse)?;
     Ok(Signed { app: app.clone(), body, query })
 }
 

@@ -16,6 +16,8 @@ use super::answer::{self, Answer};
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// Bytes that are read and dropped for the sake of an answer.
 const DISCARD_BYTES: usize = 8 * 1024 * 1024;
+/// How long a refusal waits for the next part of a body. Who does not send has no answer to lose.
+const DISCARD_PAUSE: Duration = Duration::from_secs(2);
 
 /// The whole body; 413 above the limit, with the size it has or announces.
 pub(super) async fn read(body: &mut Incoming, limit: usize) -> Result<Bytes, Answer> {
@@ -69,7 +71,7 @@ pub(super) async fn discard(head: &Parts, body: &mut Incoming) {
     }
     let pass_over = async {
         let mut left = DISCARD_BYTES;
-        while let Some(Ok(chunk)) = next(body).await {
+        while let Ok(Some(Ok(chunk))) = timeout(DISCARD_PAUSE, next(body)).await {
             let Some(rest) = left.checked_sub(chunk.len()) else { return };
             left = rest;
         }

@@ -9,7 +9,7 @@ use gema_protocol::signature::{Query, canonical_text, sign_channel, sign_request
 use super::config::write;
 use crate::cli::{Request, Signing, Subject};
 use crate::failure::{Ended, Failure};
-use crate::settings::{self, Inputs, Roles, Settings};
+use crate::settings::{self, App, Inputs, Roles, Settings};
 
 /// Prints each step of a signature.
 pub(crate) fn run(inputs: Inputs, signing: &Signing) -> Ended {
@@ -105,10 +105,17 @@ pub(super) fn app_id(path: &str) -> Option<&str> {
 
 /// The app with this id or key, or the first one.
 pub(super) fn app<'a>(settings: &'a Settings, wanted: Option<&str>) -> Result<&'a Credentials, Failure> {
-    let mut apps = settings.apps.iter().map(|(app, _)| app);
-    let found = apps.clone().find(|app| wanted.is_none_or(|wanted| app.id == wanted || app.key == wanted));
-    found.ok_or_else(|| {
-        let known = apps.by_ref().map(|app| app.id.as_str()).collect::<Vec<_>>().join(", ");
+    app_settings(settings, wanted).map(|(app, _)| app)
+}
+
+/// As [`app`], with its settings.
+pub(super) fn app_settings<'a>(
+    settings: &'a Settings,
+    wanted: Option<&str>,
+) -> Result<&'a (Credentials, App), Failure> {
+    let is_wanted = |app: &Credentials| wanted.is_none_or(|wanted| app.id == wanted || app.key == wanted);
+    settings.apps.iter().find(|(app, _)| is_wanted(app)).ok_or_else(|| {
+        let known = settings.apps.iter().map(|(app, _)| app.id.as_str()).collect::<Vec<_>>().join(", ");
         format!(
             "no app has the id or key {:?}; the settings have the apps {known}",
             wanted.unwrap_or_default()

@@ -1,17 +1,17 @@
 //! `gema verify`: is a signature right, and if not, which part of it differs.
 
 use gema_protocol::app::{Credentials, Secret};
-use gema_protocol::limits::{Limits, Profile};
 use gema_protocol::signature::{
     ChannelAuthError, Query, RequestAuthError, RequestHead, canonical_text, verify_body, verify_channel,
     verify_head, verify_user,
 };
 
 use super::config::write;
-use super::sign::{app, app_id, below, body, channel_text, present, user_text};
+use super::sign::{app, app_id, app_settings, below, body, channel_text, present, user_text};
 use crate::cli::{Request, Signing, Subject};
 use crate::failure::{Ended, Failure};
 use crate::settings::{self, Inputs, Roles, Settings};
+use crate::wiring;
 
 /// Prints what the server signs; ends with status 1 and the reason if that is not what was signed.
 pub(crate) fn run(inputs: Inputs, signing: &Signing) -> Ended {
@@ -43,14 +43,14 @@ fn of_request(settings: &Settings, signing: &Signing, request: &Request) -> Ende
     let path = below(prefix, path);
     let query = Query::parse(raw);
     let named = signing.app.as_deref().or_else(|| app_id(path)).or_else(|| query.get("auth_key"));
-    let app = app(settings, named)?;
+    let (credentials, app) = app_settings(settings, named)?;
     let body = body(request)?;
     show(&canonical_text(&request.method, path, &query))?;
 
     let head = RequestHead { method: &request.method, prefix, path, query: raw, has_body: !body.is_empty() };
-    let window = Limits::of(Profile::default()).signature_window_s;
+    let window = wiring::limits(app, &settings.process).signature_window_s;
     let judge = |now| {
-        verify_head(app, &head, &query, now, window)?;
+        verify_head(credentials, &head, &query, now, window)?;
         verify_body(&query, &body)
     };
     match judge(present(request)) {
