@@ -37,7 +37,7 @@ async function post(t, channel, make) {
 /** Signed with these instead of what is right. */
 function withOverrides(id, says, overrides) {
   return rule(`http-auth.${id}`, '13', says, (t) => refused(t, (channel) => (
-    t.api('POST', '/events', { body: event(channel), overrides: overrides(t) }))), { marks });
+    t.api('POST', '/events', { body: event(channel), overrides: overrides(event(channel)) }))), { marks });
 }
 
 /** A right query, changed after signing. */
@@ -72,7 +72,7 @@ export const cases = [
   withOverrides('other-version', 'auth_version must be 1.0', () => ({ auth_version: '2.0' })),
   withOverrides('no-md5', 'A body without body_md5 is refused', () => ({ body_md5: undefined })),
   withOverrides('other-md5', 'body_md5 must be the one of the body', () => ({ body_md5: md5('{}') })),
-  withOverrides('upper-md5', 'body_md5 is in lower case', () => ({ body_md5: EMPTY_MD5.toUpperCase() })),
+  withOverrides('upper-md5', 'body_md5 is in lower case', (body) => ({ body_md5: md5(body).toUpperCase() })),
   changed('no-signature', 'auth_signature is required', (query) => query.replace(/&auth_signature=.*/, '')),
   changed('empty-signature', 'auth_signature must not be empty', (query) => query.replace(/(auth_signature=).*/, '$1')),
   changed('upper-signature', 'auth_signature is in lower case', (query) => (
