@@ -15,7 +15,12 @@ const SUITE = fileURLToPath(new URL('./run.mjs', import.meta.url));
 const PUSHER = { profile: 'pusher', column: 'pusher' };
 
 const RUNS = [
-  { name: 'as it comes', column: 'reverb' },
+  { name: 'as it comes', column: 'reverb', suite: { HAS: 'client-events,older-forms' } },
+  {
+    name: 'with its options', column: 'reverb', only: ['count.', 'ping.'],
+    server: { REVERB_APP_SUBSCRIPTION_COUNT: 'true', REVERB_APP_PING_INTERVAL: '1' },
+    suite: { HAS: 'client-events,subscription-count,short-ping' },
+  },
   {
     name: 'below a path prefix', column: 'prefix',
     server: { REVERB_SERVER_PATH: '/my/prefix' }, suite: { PATH_PREFIX: '/my/prefix' },

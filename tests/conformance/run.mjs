@@ -18,9 +18,10 @@ const USAGE = `usage: HOST=… PORT=… APP_ID=… KEY=… SECRET=… node tests
   --list             list the cases and end
 
 PATH_PREFIX is the prefix of the server's routes, if it has one. HAS lists what the app has switched on of
-client-events (assumed in the profile reverb) and subscription-count. For the cases about webhooks, start sink.mjs,
-make the server post all its webhooks there, and give the same address as WEBHOOK_SINK. A case that needs something
-that the server does not have is skipped.
+client-events (assumed in the profile reverb), subscription-count, short-ping (the server pings after a few seconds of
+silence) and older-forms (requests of libraries of the past). For the cases about webhooks, start sink.mjs, make the
+server post all its webhooks there, and give the same address as WEBHOOK_SINK. A case that needs something that the
+server does not have is skipped.
 `;
 
 function options() {

@@ -3,7 +3,7 @@
 import { createHash, createHmac } from 'node:crypto';
 
 /** What a server may have beyond what every server has; given with HAS=a,b. */
-export const FEATURES = ['client-events', 'subscription-count'];
+export const FEATURES = ['client-events', 'subscription-count', 'short-ping', 'older-forms'];
 
 function required(environment, name) {
   if (environment[name]) return environment[name];

@@ -64,6 +64,8 @@ export class Wire {
   #parts = [];
   #ended = false;
   #patience;
+  /** How often the server has pinged, in either way. */
+  pings = 0;
 
   /** Resolves to {wire, status, head}: `wire` is null if the server did not switch protocols. */
   static async open({ host, port, path, headers = {}, patience }) {
@@ -133,7 +135,7 @@ export class Wire {
 
   #on({ opcode, fin, payload }) {
     if (opcode === CLOSE) return this.#onClose(payload);
-    if (opcode === PING) return this.frame(PONG, payload);
+    if (opcode === PING) return this.#pinged(() => this.frame(PONG, payload));
     if (opcode === PONG) return this.#put({ kind: 'pong', payload: payload.toString() });
     this.#parts.push(payload);
     if (!fin) return undefined;
@@ -149,8 +151,13 @@ export class Wire {
     } catch {
       return this.#fail(`not a JSON object: ${text}`);
     }
-    if (read.event === 'pusher:ping') return this.send({ event: 'pusher:pong', data: {} });
+    if (read.event === 'pusher:ping') return this.#pinged(() => this.send({ event: 'pusher:pong', data: {} }));
     return this.#put({ kind: 'message', message: read });
+  }
+
+  #pinged(answer) {
+    this.pings += 1;
+    answer();
   }
 
   #onClose(payload) {

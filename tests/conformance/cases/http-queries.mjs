@@ -176,4 +176,22 @@ const others = [
   }, { marks: ['crash'] }),
 ];
 
-export const cases = [...channels, ...channel, ...users, ...others];
+const needs = ['older-forms'];
+
+const older = [
+  rule('older.channel-events', '14',
+    'POST /channels/{name}/events?name=… publishes its whole body, with 202', async (t) => {
+    const name = t.name();
+    const wire = await t.member(name);
+    const answer = await t.api('POST', `/channels/${name}/events`, { params: { name: 'e' }, body: '{"n":1}' });
+    assert.equal(answer.status, 202, answer.text);
+    assert.equal((await wire.event('e')).data, '{"n":1}');
+  }, { needs }),
+  rule('older.stats', '14', 'GET /channels/{name}/stats says whether it is occupied', async (t) => {
+    const name = t.name();
+    await t.member(name);
+    assert.equal((await t.get(`/channels/${name}/stats`)).occupied, true);
+  }, { needs }),
+];
+
+export const cases = [...channels, ...channel, ...users, ...others, ...older];

@@ -46,6 +46,11 @@ export const cases = [
     wire.frame(0, 'ping"}');
     await wire.event('pusher:pong');
   }),
+  rule('ping.from-server', '3', 'A silent connection is pinged, and stays while it answers', async (t) => {
+    const wire = await t.connect();
+    await t.until(() => wire.pings >= 2, 'two pings');
+    await wire.nothing();
+  }, { needs: ['short-ping'] }),
   rule('ping.pusher-js', '3', 'pusher-js that pings after a short silence stays connected', async (t) => {
     const client = t.pusherJs({ activityTimeout: 100, pongTimeout: t.patience });
     const [states, pongs] = [[], []];

@@ -41,11 +41,17 @@ function asksTooMuch({ request: { path, body } }) {
   return info.includes('user_count') && !(channels ?? [channel]).every(isPresence);
 }
 
+function needsOf({ server_path_prefix: prefix, request: { path } }) {
+  if (prefix) return ['path-prefix'];
+  // The Python SDK forgets /apps/{id} here; nothing says that a server must put up with it.
+  return path.startsWith('/users/') ? ['older-forms'] : [];
+}
+
 const http = ofKind('http_request', 'http_request_verify').map((vector) => {
   const { id, valid, reason, rule: why, note } = vector;
   const says = `${valid ? 'Taken' : 'Refused'}: ${reason ?? why ?? note ?? 'as the SDK signs and sends it'}`;
   return rule(`vector.${id}`, '13', says, (t) => (valid ? accepted : refused)(t, vector), {
-    marks: valid ? [] : ['auth'], needs: vector.server_path_prefix ? ['path-prefix'] : [],
+    marks: valid ? [] : ['auth'], needs: needsOf(vector),
     profile: asksTooMuch(vector) ? 'reverb' : undefined,
   });
 });
