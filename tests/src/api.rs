@@ -12,6 +12,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use crate::{Trust, Wire};
+
 /// What came back: status, header fields and the whole body.
 #[derive(Debug)]
 pub struct Answer {
@@ -57,11 +59,22 @@ pub async fn request(
     body: &[u8],
 ) -> Answer {
     let stream = TcpStream::connect(at).await.expect("the server listens");
+    request_over(stream, method, target, headers, body).await
+}
+
+/// As [`request`], over a stream that the test has made itself.
+pub async fn request_over(
+    stream: impl Wire + 'static,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .expect("HTTP/1.1 on a new connection");
     let driver = tokio::spawn(connection);
-    let mut request = hyper::Request::builder().method(method).uri(target).header("host", at.to_string());
+    let mut request = hyper::Request::builder().method(method).uri(target).header("host", "127.0.0.1");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -87,6 +100,8 @@ pub struct Api {
     pub prefix: String,
     /// Whose key and secret sign.
     pub app: Credentials,
+    /// What the server's certificate is held against; without it the API is plain HTTP.
+    pub trust: Option<Trust>,
 }
 
 impl Api {
@@ -109,7 +124,11 @@ impl Api {
     /// One signed request with any body.
     pub async fn call(&self, method: &str, path: &str, params: &[(&str, &str)], body: &[u8]) -> Answer {
         let target = self.target(method, path, params, body);
-        request(self.at, method, &target, &[("content-type", "application/json")], body).await
+        let headers = [("content-type", "application/json")];
+        let Some(trust) = &self.trust else { return request(self.at, method, &target, &headers, body).await };
+        let stream = TcpStream::connect(self.at).await.expect("the server listens");
+        let stream = trust.shake_hands(stream).await.expect("a certificate that is trusted");
+        request_over(stream, method, &target, &headers, body).await
     }
 
     /// The request target with its signature, made now.

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, Wire};
 
 /// One event as it came over the wire.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub enum Heard {
 /// One connection.
 #[derive(Debug)]
 pub struct Client {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Wire>>,
     /// What `pusher:connection_established` named; "" before it.
     pub socket_id: String,
 }
@@ -83,10 +83,10 @@ impl Client {
         Self::over(stream, target, headers).await
     }
 
-    /// As [`Client::open`], over a socket that the test has made itself (a small receive buffer, say).
-    pub async fn over(stream: TcpStream, target: &str, headers: &[(&'static str, &str)]) -> Self {
-        let at = stream.peer_addr().expect("a connected socket");
-        let mut request = format!("ws://{at}{target}").into_client_request().expect("a valid target");
+    /// As [`Client::open`], over a stream that the test has made itself (with a small receive buffer, or TLS).
+    pub async fn over(stream: impl Wire + 'static, target: &str, headers: &[(&'static str, &str)]) -> Self {
+        let stream: Box<dyn Wire> = Box::new(stream);
+        let mut request = format!("ws://127.0.0.1{target}").into_client_request().expect("a valid target");
         for (name, value) in headers {
             let value = HeaderValue::from_str(value).expect("a valid header");
             request.headers_mut().insert(HeaderName::from_static(name), value);

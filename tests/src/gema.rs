@@ -3,16 +3,17 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use gema_protocol::app::{Credentials, Secret};
 use gema_protocol::signature::sign_channel;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::time::{Duration, sleep};
 
-use crate::{Api, Client, PATIENCE};
+use crate::{Api, Authority, Certificate, Client, PATIENCE, Trust};
 
 /// How a process is to be started.
 #[derive(Clone, Debug)]
@@ -21,12 +22,13 @@ pub struct Setup {
     env: Vec<(String, String)>,
     files: Vec<(&'static str, String)>,
     prefix: String,
+    trust: Option<Trust>,
 }
 
 impl Setup {
     /// The broadcast server alone, with one app and no file to read.
     pub fn broadcast() -> Self {
-        Self { role: "broadcast", env: Vec::new(), files: Vec::new(), prefix: String::new() }
+        Self { role: "broadcast", env: Vec::new(), files: Vec::new(), prefix: String::new(), trust: None }
     }
 
     /// Everything in one process, on a fresh database with the seeded admin.
@@ -55,6 +57,14 @@ impl Setup {
         self.env("REVERB_SERVER_PATH", prefix)
     }
 
+    /// Speaks TLS with this certificate; the kit's own clients trust its authority.
+    #[must_use]
+    pub fn tls(mut self, authority: &Authority, certificate: &Certificate) -> Self {
+        self.trust = Some(authority.trust().named(&certificate.host));
+        let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+        self.env("GEMA_TLS_CERT", &path(&certificate.cert)).env("GEMA_TLS_KEY", &path(&certificate.key))
+    }
+
     /// Starts the process and waits until it says where it listens. The kernel picks the ports, so nothing can clash.
     pub async fn start(self) -> Gema {
         Gema::spawn(&self).ready(self.role == "serve").await
@@ -73,6 +83,7 @@ pub struct Gema {
     /// The app it serves.
     pub app: Credentials,
     prefix: String,
+    trust: Option<Trust>,
 }
 
 impl Gema {
@@ -101,7 +112,15 @@ impl Gema {
         command.stdout(log.try_clone().expect("a second handle of the log")).stderr(log);
         let child = command.spawn().unwrap_or_else(|e| panic!("{} does not start: {e}", binary().display()));
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { child, dir, broadcast: nowhere, web: nowhere, app, prefix: setup.prefix.clone() }
+        Self {
+            child,
+            dir,
+            broadcast: nowhere,
+            web: nowhere,
+            app,
+            prefix: setup.prefix.clone(),
+            trust: setup.trust.clone(),
+        }
     }
 
     /// Itself once it has printed its addresses.
@@ -125,7 +144,12 @@ impl Gema {
 
     /// The signed HTTP API of its app.
     pub fn api(&self) -> Api {
-        Api { at: self.broadcast, prefix: self.prefix.clone(), app: self.app.clone() }
+        Api {
+            at: self.broadcast,
+            prefix: self.prefix.clone(),
+            app: self.app.clone(),
+            trust: self.trust.clone(),
+        }
     }
 
     /// The target a browser would open, query included.
@@ -135,7 +159,21 @@ impl Gema {
 
     /// A connected client that has read `pusher:connection_established`.
     pub async fn client(&self) -> Client {
-        Client::open(self.broadcast, &self.target(), &[]).await.established().await
+        let stream = TcpStream::connect(self.broadcast).await.expect("the server listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        self.client_over(stream).await
+    }
+
+    /// As [`Gema::client`], over a socket that the test has made itself.
+    pub async fn client_over(&self, stream: TcpStream) -> Client {
+        let client = match &self.trust {
+            None => Client::over(stream, &self.target(), &[]).await,
+            Some(trust) => {
+                let stream = trust.shake_hands(stream).await.expect("a certificate that is trusted");
+                Client::over(stream, &self.target(), &[]).await
+            }
+        };
+        client.established().await
     }
 
     /// A connected client that subscribes to one channel, signed if the channel asks for it.
@@ -185,12 +223,16 @@ impl Gema {
 
     /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.child.id())
             .ok()
             .and_then(rustix::process::Pid::from_raw)
             .expect("a process id");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .expect("our own child takes a signal");
+        rustix::process::kill_process(pid, signal).expect("our own child takes a signal");
     }
 
     /// Waits until it has ended by itself.
@@ -250,5 +292,6 @@ fn binary() -> PathBuf {
 fn address(log: &str, words: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once(words)?;
     let (line, _) = rest.split_once('\n')?;
-    line.trim_start_matches("http://").split([',', '/', ' ']).next()?.parse().ok()
+    let (_, place) = line.split_once("://")?;
+    place.split([',', '/', ' ']).next()?.parse().ok()
 }

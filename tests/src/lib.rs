@@ -6,16 +6,26 @@
 //! Node is `node/kit.mjs`.
 
 mod api;
+mod certificate;
 mod client;
 mod gema;
 mod raw;
 
-pub use api::{Answer, Api, now, request};
+pub use api::{Answer, Api, now, request, request_over};
+pub use certificate::{Authority, Certificate, Trust, openssl};
 pub use client::{Client, Frame, Heard};
 pub use gema::{Gema, Setup};
 pub use raw::Raw;
 
+use std::fmt::Debug;
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long a test waits for something that must come. Only a fault ever waits that long: it may be generous.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What bytes come and go over: a socket, or TLS on one.
+pub trait Wire: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Wire for T {}

@@ -10,6 +10,7 @@ command -v cc >/dev/null 2>&1 || missing="$missing build-essential"
 # PHP as Laravel has it: with curl, and Guzzle from Debian.
 php -r 'exit((int) !(extension_loaded("curl") && (@include "GuzzleHttp/autoload.php")));' >/dev/null 2>&1 ||
     missing="$missing php-cli php-curl php-guzzlehttp-guzzle"
+command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing="$missing chromium"
 
 [ -n "$missing" ] || exit 0

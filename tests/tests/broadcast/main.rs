@@ -22,4 +22,6 @@ mod signin;
 mod sizes;
 mod slow_reader;
 mod subscribe;
+mod tls;
+mod tls_hostile;
 mod watchlist;

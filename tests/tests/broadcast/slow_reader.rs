@@ -1,6 +1,6 @@
 //! A client that does not read costs a bounded amount of memory, then its connection; the others never notice.
 
-use gema_tests::{Client, Setup};
+use gema_tests::{Authority, Gema, Setup};
 use serde_json::json;
 use tokio::net::TcpSocket;
 
@@ -11,12 +11,22 @@ const DATA: usize = 10_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_stops_is_closed_and_the_others_are_complete() {
-    let gema = Setup::broadcast().start().await;
+    one_stops_reading(&Setup::broadcast().start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stops_is_closed_and_the_others_are_complete_over_tls() {
+    let authority = Authority::new();
+    let setup = Setup::broadcast().tls(&authority, &authority.issue("server"));
+    one_stops_reading(&setup.start().await).await;
+}
+
+async fn one_stops_reading(gema: &Gema) {
     let mut healthy = gema.subscriber("room").await;
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let stream = socket.connect(gema.broadcast).await.expect("the server listens");
-    let mut stuck = Client::over(stream, &gema.target(), &[]).await.established().await;
+    let mut stuck = gema.client_over(stream).await;
     stuck.subscribe("room", "").await;
     let before = gema.resident_bytes();
 
