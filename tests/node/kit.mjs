@@ -108,7 +108,7 @@ export class Gema {
   async ready() {
     let ended = false;
     this.ended.then(() => { ended = true; }, () => { ended = true; });
-    const port = (words) => new RegExp(`${words} on http://[^:]+:(\\d+)\\b.*\\n`).exec(this.log().slice(this.from))?.[1];
+    const port = (words) => new RegExp(`${words} on https?://[^:]+:(\\d+)\\b.*\\n`).exec(this.log().slice(this.from))?.[1];
     await until(() => {
       [this.port, this.webPort] = ['broadcast server', 'attendance API'].map(port).map(Number);
       assert.ok(!ended, `gema ended before it was ready:\n${this.log()}`);

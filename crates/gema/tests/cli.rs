@@ -230,6 +230,23 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn a_certificate_that_cannot_be_read_is_named_with_its_setting() {
+    let folder = folder();
+    fs::write(folder.path().join("a.pem"), "no certificate").unwrap();
+    let table = [("none.pem", "cannot be read (No such file"), ("a.pem", "holds no certificate in PEM form")];
+    for (file, words) in table {
+        for arguments in [&["config", "check"][..], &["broadcast", "--host", "127.0.0.1", "--port", "0"]] {
+            let mut command = gema(folder.path(), arguments);
+            command.envs(APP).env("GEMA_TLS_CERT", file).env("GEMA_TLS_KEY", "a.key");
+            let (status, _, errors) = ended(&command.output().unwrap());
+            assert_eq!(status, Some(1), "{errors}");
+            assert!(errors.starts_with(&format!("gema: GEMA_TLS_CERT: {file} {words}")), "{errors}");
+            assert_eq!(errors.lines().count(), 1, "{errors}");
+        }
+    }
+}
+
+#[test]
 fn a_taken_port_is_named_with_its_setting() {
     let folder = folder();
     let server = Running::broadcast(folder.path());

@@ -17,8 +17,9 @@ struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("cnf"), "[req]\ndistinguished_name = name\n[name]\n").unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("cnf"), "[req]\ndistinguished_name = name\n[name]\n")
+            .expect("a file in it");
         Self(folder)
     }
 
@@ -41,21 +42,25 @@ impl Folder {
 
     /// What a command of `openssl` makes of a key.
     fn converted(&self, command: &[&str], from: &Path, to: &str) -> PathBuf {
-        openssl(self.0.path(), &[command, &["-in", from.to_str().unwrap(), "-out", to]].concat());
+        openssl(
+            self.0.path(),
+            &[command, &["-in", from.to_str().expect("a path in UTF-8"), "-out", to]].concat(),
+        );
         self.path(to)
     }
 }
 
 /// Whether a client of the same process is let in.
 async fn shakes_hands(acceptor: &Acceptor) -> bool {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
     let server = acceptor.clone();
-    let server = tokio::spawn(async move { server.accept(listener.accept().await.unwrap().0).await });
-    let connector = TlsConnector::from(Arc::new(acceptor.own_client().unwrap()));
-    let stream = TcpStream::connect(address).await.unwrap();
+    let server =
+        tokio::spawn(async move { server.accept(listener.accept().await.expect("a client").0).await });
+    let connector = TlsConnector::from(Arc::new(acceptor.own_client().expect("TLS")));
+    let stream = TcpStream::connect(address).await.expect("a connection");
     let client = connector.connect(ServerName::from(address.ip()), stream).await;
-    client.is_ok() && matches!(server.await.unwrap(), Ok(Incoming::Tls(_)))
+    client.is_ok() && matches!(server.await.expect("it does not panic"), Ok(Incoming::Tls(_)))
 }
 
 #[tokio::test]

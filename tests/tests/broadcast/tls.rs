@@ -187,8 +187,7 @@ async fn a_renewed_certificate_is_shown_to_those_who_come_and_disturbs_nobody() 
 async fn call(
     gema: &Gema,
     trust: &Trust,
-    method: &str,
-    path: &str,
+    (method, path): (&str, &str),
     headers: &[(&str, &str)],
     body: &Value,
 ) -> gema_tests::Answer {
@@ -207,9 +206,9 @@ async fn a_check_in_by_https_reaches_the_channel_by_wss() {
     let trust = authority.trust().named("office.example.com");
     let mut client = gema.subscriber("attendances").await;
 
-    let config = call(&gema, &trust, "GET", "/config.json", &[], &json!(null)).await.ok();
+    let config = call(&gema, &trust, ("GET", "/config.json"), &[], &json!(null)).await.ok();
     assert_eq!((&config["scheme"], &config["port"]), (&json!("https"), &json!(gema.broadcast.port())));
-    let cookies = call(&gema, &trust, "GET", "/sanctum/csrf-cookie", &[], &json!(null)).await;
+    let cookies = call(&gema, &trust, ("GET", "/sanctum/csrf-cookie"), &[], &json!(null)).await;
     let cookies: Vec<_> = cookies.headers.iter().filter(|(name, _)| name == "set-cookie").collect();
     assert!(
         cookies.len() == 2 && cookies.iter().all(|(_, value)| value.ends_with("; Secure")),
@@ -217,10 +216,10 @@ async fn a_check_in_by_https_reaches_the_channel_by_wss() {
     );
 
     let account = json!({"email": "admin@example.com", "password": "password"});
-    let token = call(&gema, &trust, "POST", "/api/login", &[], &account).await.ok()["token"].clone();
+    let token = call(&gema, &trust, ("POST", "/api/login"), &[], &account).await.ok()["token"].clone();
     let bearer = format!("Bearer {}", token.as_str().expect("a token"));
     let headers = [("authorization", bearer.as_str())];
-    let record = call(&gema, &trust, "POST", "/api/attendances/check-in", &headers, &json!({})).await;
+    let record = call(&gema, &trust, ("POST", "/api/attendances/check-in"), &headers, &json!({})).await;
     assert_eq!(record.status, 201, "{}", record.body);
     let event = client.expect("attendance.created").await.inner();
     assert_eq!(event["attendance"]["id"], record.json()["id"]);

@@ -183,6 +183,29 @@ fn what_does_not_exist_yet_is_refused() {
 }
 
 #[test]
+fn half_of_tls_is_an_error_that_names_the_other_half() {
+    let table = [
+        (
+            "GEMA_TLS_CERT=a.pem",
+            "GEMA_TLS_CERT is set and GEMA_TLS_KEY is not: set both to speak TLS, or neither",
+        ),
+        (
+            "GEMA_TLS_KEY=a.key",
+            "GEMA_TLS_KEY is set and GEMA_TLS_CERT is not: set both to speak TLS, or neither",
+        ),
+    ];
+    for (line, sentence) in table {
+        let case = || Case::new().file(".env", format!("{APP}{line}\n"));
+        for role in [Roles::BROADCAST, Roles::ATTENDANCE, Roles::SERVE] {
+            assert_eq!(case().problems(role), [sentence]);
+        }
+        assert!(case().problems(Roles::WORKER).is_empty(), "a worker does not listen");
+    }
+    let toml = "[tls]\ncert = \"a.pem\"\nkey = \"a.key\"\n";
+    assert!(Case::new().file(".env", APP).file("gema.toml", toml).problems(Roles::SERVE).is_empty());
+}
+
+#[test]
 fn the_env_of_a_laravel_application_is_read_as_it_is() {
     let env = r#"
 APP_NAME="My App"
