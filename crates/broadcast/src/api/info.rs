@@ -37,7 +37,8 @@ impl ChannelInfo {
         let cached = || app.cache.peek(name).map(|(data, left)| CachedInfo { data, ttl: left.as_secs() });
         Self {
             user_count: (wanted.user_count && kind.is_presence()).then(users),
-            subscription_count: (wanted.subscription_count && !kind.is_presence()).then(subscriptions),
+            subscription_count: (wanted.subscription_count && kind.has_subscription_count())
+                .then(subscriptions),
             cache: (wanted.cache && kind.is_cache()).then(cached),
         }
     }

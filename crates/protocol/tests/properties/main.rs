@@ -32,6 +32,7 @@ const IDENTITIES: &[&str] = &[
 const PUBLISHED: &[&str] = &[
     r#" {"name":"App\\Events\\X","data":"{\"a\":1}","channels":["a","private-b","a"],"socket_id":"1.2","info":"cache"}"#,
     r#" {"name":"e","data":"","channel":"a"}"#,
+    " name=e&data=x+y&channels[]=a&channels[]=b&socket_id=1.2&info=cache",
     r#" {"batch":[{"name":"e","data":"1","channel":"a","info":"user_count"},{"name":"e","data":"2","channel":"b"}]}"#,
 ];
 const QUERIES: &[&str] = &[

@@ -1,7 +1,10 @@
 //! The bodies that publish events.
 
 use gema_protocol::limits::{Limits, Profile};
-use gema_protocol::publish::{Publish, PublishError, parse_batch, parse_event};
+use gema_protocol::publish::{
+    Publish, PublishError, event_for_channel, event_in_query, parse_batch, parse_event,
+};
+use gema_protocol::signature::Query;
 use serde_json::json;
 
 use super::json::is_object;
@@ -11,17 +14,19 @@ pub(crate) fn check(bytes: &[u8]) {
     let (profile, body) = bytes.split_first().map_or((0, &b""[..]), |(first, rest)| (*first, rest));
     let limits = Limits::of(if profile % 2 == 0 { Profile::Reverb } else { Profile::Pusher });
     let event = parse_event(body, &limits);
-    match &event {
-        Ok(event) => is_sound(event, body, &limits),
-        Err(error) => is_clear(error),
+    let batch = parse_batch(body, &limits);
+    if event.is_ok() || batch.is_ok() {
+        assert!(std::str::from_utf8(body).is_ok_and(is_object), "no strict reader takes {body:?}");
     }
-    match parse_batch(body, &limits) {
+    is_right(event.as_ref(), &limits);
+    match &batch {
         Ok(events) => {
             assert!(limits.batch.is_none_or(|most| events.len() <= most));
-            events.iter().for_each(|event| is_sound(event, body, &limits));
+            events.iter().for_each(|event| is_right(Ok(event), &limits));
         }
-        Err(error) => is_clear(&error),
+        Err(error) => is_right(Err(error), &limits),
     }
+    older_forms(body, &limits);
     if let Ok(text) = std::str::from_utf8(body)
         && is_object(text)
     {
@@ -34,10 +39,25 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-/// What is accepted is strict JSON within every limit, and the same when it is said again.
-fn is_sound(event: &Publish<'_>, body: &[u8], limits: &Limits) {
-    let text = std::str::from_utf8(body).expect("JSON is UTF-8");
-    assert!(is_object(text), "no strict reader takes {text}");
+/// The event in a query string, and the data as a whole body.
+fn older_forms(body: &[u8], limits: &Limits) {
+    let text = String::from_utf8_lossy(body);
+    let query = Query::parse(&text);
+    is_right(event_in_query(&query, limits).as_ref(), limits);
+    let alone = event_for_channel(query.get("channel").unwrap_or("a"), &query, body, limits);
+    is_right(alone.as_ref(), limits);
+    assert!(alone.is_err() || alone.is_ok_and(|event| event.data.as_bytes() == body));
+}
+
+fn is_right(event: Result<&Publish<'_>, &PublishError>, limits: &Limits) {
+    match event {
+        Ok(event) => is_sound(event, limits),
+        Err(error) => is_clear(error),
+    }
+}
+
+/// What is accepted is within every limit, and the same when it is said again.
+fn is_sound(event: &Publish<'_>, limits: &Limits) {
     assert!((1..=limits.event_name).contains(&event.name.chars().count()));
     assert!(!event.name.starts_with("pusher:") && !event.name.starts_with("pusher_internal:"));
     assert!(event.data.len() <= limits.event_data);
