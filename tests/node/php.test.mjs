@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
+import { MASTER_KEY } from './back-end.mjs';
 import { Journal } from './clients.mjs';
 import { APP, atEnd, once, pusherClient, ROOT, start, state, subscribed, within } from './kit.mjs';
 import { vector } from './vectors.mjs';
@@ -13,7 +14,8 @@ import { vector } from './vectors.mjs';
 async function php(calls, { base = 'http://127.0.0.1:9', app = APP, time } = {}) {
   const child = spawn('php', [path.join(ROOT, 'tests/php/library.php')], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve, reject) => { child.on('error', reject).on('close', resolve); });
-  child.stdin.end(JSON.stringify({ base, app: app.id, key: app.key, secret: app.secret, time, calls }));
+  const { id, key, secret } = app;
+  child.stdin.end(JSON.stringify({ base, app: id, key, secret, masterKey: MASTER_KEY, time, calls }));
   let output = '';
   for await (const chunk of child.stdout.setEncoding('utf8')) output += chunk;
   assert.equal(await within(ended, 'PHP ends'), 0, output);
@@ -78,6 +80,38 @@ test('Laravel’s events arrive as they were meant, and leave out the socket tha
     { status: 200, body: { batch: [{ subscription_count: 2 }, {}] } }]);
   await other.is([[event, payload], [event, payload], [event, payload], [event, { n: 1 }], [event, { n: 2 }]]);
   await own.is([[event, payload], [event, payload], [event, { n: 2 }]]);
+});
+
+test('r_reverb_121 an event whose cause has left meanwhile is published all the same', async (t) => {
+  const gema = await start(t);
+  const [mine, theirs] = [pusherClient(t, gema), pusherClient(t, gema)];
+  await state(mine, 'connected');
+  const gone = mine.connection.socket_id;
+  mine.disconnect();
+  const heard = new Journal().follow(await subscribed(theirs, 'orders'), 'e');
+  assert.deepEqual(await php([['trigger', ['orders'], 'e', { n: 1 }, gone]], at(gema)), [{ status: 200, body: {} }]);
+  await heard.is([['e', { n: 1 }]]);
+});
+
+test('events that PHP seals are opened by the page', async (t) => {
+  const gema = await start(t);
+  const channel = 'private-encrypted-orders';
+  const heard = new Journal().follow(await subscribed(phpClient(t, gema), channel), 'e');
+  const payload = { text: 'é / 😀' };
+  assert.deepEqual(await php([['triggerEncrypted', channel, 'e', payload]], at(gema)), [{ status: 200, body: {} }]);
+  await heard.is([['e', payload]]);
+});
+
+test('a body over a megabyte, before which curl asks whether it may', async (t) => {
+  const gema = await start(t);
+  const heard = new Journal().follow(await subscribed(pusherClient(t, gema), 'bulk'), 'e');
+  const ear = await eavesdrop(t, gema);
+  const batch = Array.from({ length: 110 }, (_, n) => ['bulk', 'e', { n, text: 'x'.repeat(10_000) }]);
+  const [answer] = await php([['triggerBatch', batch]], at(ear));
+  assert.deepEqual(answer, { status: 200, body: {} });
+  assert.match(ear.sent, /\r\nExpect: 100-continue\r\n/i);
+  await heard.reach(110);
+  assert.deepEqual(heard.entries.map(([, { n }]) => n), batch.map((_, n) => n));
 });
 
 test('what PHP writes on the wire: the order of keys, the list in a query, a type on a GET', async (t) => {

@@ -63,7 +63,7 @@ test('r_reverb_273 everybody is here once, whoever looks and whenever they came'
   assert.deepEqual(users.map(({ id }) => id).sort(), Object.values(people).map(({ id }) => id));
 });
 
-test('members: me, count, get and each follow who comes and goes', async (t) => {
+test('r_sockudo_72 members: me, count, get and each follow who comes and goes, with their info', async (t) => {
   const { pusher } = await scene(t);
   const [ani, budi] = [pusher('ani'), pusher('budi')];
   const room = ani.subscribe('presence-room');

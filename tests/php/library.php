@@ -4,8 +4,8 @@
  * Talks to the server as the PHP library and Laravel on top of it do: signatures by hash_hmac, bodies and member data
  * by json_encode, queries by Guzzle or http_build_query. For tests: the library itself is only on Packagist.
  *
- * usage: php library.php < JOB   where JOB is {base, app, key, secret, time?, calls: [[function, argument...]...]} in
- * JSON. Prints a JSON list with the result of each call.
+ * usage: php library.php < JOB   where JOB is JSON: {base, app, key, secret, masterKey, time?, calls}, and calls
+ * [[function, argument...]...]. Prints a JSON list with the result of each call.
  */
 
 declare(strict_types=1);
@@ -22,6 +22,7 @@ final class Library
         private readonly string $app,
         private readonly string $key,
         private readonly string $secret,
+        private readonly string $masterKey,
         private readonly ?int $time = null,
     ) {
         $this->http = new GuzzleHttp\Client(['base_uri' => $base, 'http_errors' => false]);
@@ -43,6 +44,15 @@ final class Library
         }
 
         return $this->post('/batch_events', json_encode(['batch' => $batch]));
+    }
+
+    /** Publishes to an encrypted channel, sealed by libsodium with the channel's own key. */
+    public function triggerEncrypted(string $channel, string $event, array $payload): array
+    {
+        $nonce = random_bytes(SODIUM_CRYPTO_SECRETBOX_NONCEBYTES);
+        $sealed = sodium_crypto_secretbox(json_encode($payload), $nonce, $this->sharedSecret($channel));
+
+        return $this->trigger([$channel], $event, array_map('base64_encode', ['nonce' => $nonce, 'ciphertext' => $sealed]));
     }
 
     public function terminate(string $userId): array
@@ -81,6 +91,9 @@ final class Library
     {
         $data = $member === null ? [] : ['channel_data' => json_encode($member)];
         $answer = ['auth' => $this->sign(implode(':', [$socketId, $channel, ...array_values($data)]))] + $data;
+        if (str_starts_with($channel, 'private-encrypted-')) {
+            $answer['shared_secret'] = base64_encode($this->sharedSecret($channel));
+        }
 
         return json_encode(json_decode(json_encode($answer, JSON_UNESCAPED_SLASHES), true));
     }
@@ -138,6 +151,11 @@ final class Library
         return $params + ['auth_signature' => hash_hmac('sha256', $text, $this->secret)];
     }
 
+    private function sharedSecret(string $channel): string
+    {
+        return hash('sha256', $channel . base64_decode($this->masterKey), true);
+    }
+
     private function sign(string $text): string
     {
         return $this->key . ':' . hash_hmac('sha256', $text, $this->secret);
@@ -145,6 +163,6 @@ final class Library
 }
 
 $job = json_decode(stream_get_contents(STDIN), true, flags: JSON_THROW_ON_ERROR);
-$library = new Library($job['base'], $job['app'], $job['key'], $job['secret'], $job['time'] ?? null);
+$library = new Library($job['base'], $job['app'], $job['key'], $job['secret'], $job['masterKey'], $job['time'] ?? null);
 $results = array_map(fn (array $call) => $library->{array_shift($call)}(...$call), $job['calls']);
 echo json_encode($results, JSON_THROW_ON_ERROR);
