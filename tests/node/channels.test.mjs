@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Journal, joined, library, scene } from './clients.mjs';
-import { until } from './kit.mjs';
+import { subscribed, until } from './kit.mjs';
 
 const NOTIFICATION = 'Illuminate\\Notifications\\Events\\BroadcastNotificationCreated';
 
@@ -103,4 +103,28 @@ test('toOthers: every other tab hears it, on each kind of channel', async (t) =>
   const [own, ...others] = [1, 2].map((n) => [['channel', n], ['private', n], ['join', n]]);
   await tabs[0].heard.is(others[0]);
   for (const { heard } of tabs.slice(1)) await heard.is([...own, ...others[0]]);
+});
+
+test('subscription counts, where an app has them: after each coming and going, on all but presence channels', async (t) => {
+  const { pusher } = await scene(t, { env: { REVERB_APP_SUBSCRIPTION_COUNT: 'true' } });
+  const [ready, count] = ['pusher:subscription_succeeded', 'pusher:subscription_count'];
+  const told = (n) => [count, { subscription_count: n }];
+  const [mine, theirs] = [pusher('ani'), pusher('budi')];
+  for (const name of ['orders', 'private-orders', 'cache-orders']) {
+    const channel = mine.subscribe(name);
+    const seen = new Journal().follow(channel, ready, count);
+    await seen.reach(2);
+    const other = new Journal().follow(theirs.subscribe(name), ready, count);
+    await other.is([[ready, {}], told(2)]);
+    await seen.is([[ready, {}], told(1), told(2)]);
+    theirs.unsubscribe(name);
+    await seen.is([[ready, {}], told(1), told(2), told(1)]);
+    assert.equal(channel.subscriptionCount, 1);
+  }
+  const room = await subscribed(mine, 'presence-orders');
+  const seen = new Journal().follow(room, count, 'pusher:member_added', 'pusher:member_removed');
+  await subscribed(theirs, 'presence-orders');
+  theirs.disconnect();
+  await seen.reach(2);
+  assert.deepEqual(seen.entries.map(([event]) => event), ['pusher:member_added', 'pusher:member_removed']);
 });

@@ -6,7 +6,6 @@ import unittest
 import pusher
 import pusher.errors
 from nacl.secret import SecretBox
-from websockets.exceptions import ConnectionClosed
 
 from kit import APP, Client, Gema
 
@@ -134,15 +133,6 @@ class Library(unittest.TestCase):
         self.assertEqual([tab.ended() for tab in tabs], [4009, 4009])
         self.library().send_to_user("budi", "mail", "still here")
         self.assertEqual(other.expect("mail", "#server-to-user-budi"), "still here")
-
-    def test_terminate_names_no_app_and_ends_the_right_connections(self):
-        ending, other = self.signed_in("citra"), self.signed_in("dewi")
-        self.assertEqual(self.library().terminate_user_connections("citra"), {})
-        with self.assertRaises(ConnectionClosed) as closed:
-            ending.frame()
-        self.assertEqual(closed.exception.rcvd.code, 4009)
-        self.library().send_to_user("dewi", "mail", "still here")
-        self.assertEqual(other.expect("mail", "#server-to-user-dewi"), "still here")
 
     def test_refusals(self):
         with self.assertRaises(pusher.errors.PusherBadAuth):
