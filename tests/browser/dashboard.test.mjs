@@ -141,6 +141,42 @@ test('pictures of an office, wide and on a phone', async (t) => {
   await picture(small, 'dashboard-phone.png');
 });
 
+/** What sticks out of the window to the right, or is cut off there. */
+const outside = (page) => page.evaluate(() => {
+  const visible = [...document.querySelectorAll('main *, header *')].filter((part) => (
+    part.getBoundingClientRect().width > 0 && !part.matches('.visually-hidden, svg *')));
+  const wide = visible.filter((part) => part.getBoundingClientRect().right > window.innerWidth + 1);
+  return { scrolls: document.documentElement.scrollWidth > window.innerWidth, wide: wide.map((part) => part.outerHTML) };
+});
+
+test('no page is wider than its window, whatever people are called', async (t) => {
+  const gema = await start(t, { role: 'serve', env: { NODE_ID: '2147483647' } });
+  const admin = await Person.login(gema, 'admin@example.com', 'password');
+  const wordy = await admin.hire('W'.repeat(200));
+  await wordy.checkIn();
+  const context = await browser(t, gema);
+  const page = await tab(context, '/');
+  const look = async (width) => {
+    await page.setViewportSize({ width, height: 800 });
+    assert.deepEqual(await outside(page), { scrolls: false, wide: [] }, `${page.url()} at ${width}`);
+  };
+  const widths = [320, 390, 768, 1024];
+  await connected(page);
+  for (const width of widths) await look(width);
+  await page.goto('/login');
+  await part(page, 'login-submit').waitFor();
+  for (const width of widths) await look(width);
+  await login(page, 'admin@example.com', 'password');
+  await page.waitForURL(({ pathname }) => pathname === '/admin/dashboard');
+  for (const path of ['/admin/dashboard', '/attendances']) {
+    await page.goto(path);
+    await connected(page);
+    if (path === '/admin/dashboard') await part(page, 'attendance-row').first().waitFor();
+    else await part(page, 'check-in').waitFor();
+    for (const width of widths) await look(width);
+  }
+});
+
 test('a restart of the server: the dashboards return and have what they missed', async (t) => {
   const gema = await start(t, { role: 'serve' });
   const admin = await Person.login(gema);
