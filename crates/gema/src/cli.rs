@@ -1,11 +1,13 @@
 //! The command line. What a command does is in `commands/`; flags that stand for settings come from the settings' table.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::settings::{App, Flag, Inputs, Process, Roles, Setting};
+use crate::settings::{App, Flag, Inputs, Process, Roles, Setting, nearest};
 
 mod signing;
 
@@ -60,9 +62,28 @@ const ROLES: [(&str, Roles, &str); 5] = [
 
 /// Reads the command line; on a mistake says so and exits with status 2.
 pub(crate) fn parse() -> Invocation {
-    let matches = command().get_matches();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let matches = command().try_get_matches_from(&arguments);
+    let matches = matches.unwrap_or_else(|error| with_nearest(error, &arguments).exit());
     let (action, role, matches) = chosen(&matches);
     Invocation { action, inputs: inputs(matches, role) }
+}
+
+/// Names the nearest flag in the error for an unknown one, also where clap finds none that is similar enough.
+fn with_nearest(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let unknown = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::SuggestedArg)) {
+        (Some(ContextValue::String(unknown)), None) if unknown.starts_with("--") => unknown.clone(),
+        _ => return error,
+    };
+    let root = command();
+    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let command = words.fold(&root, |command, word| command.find_subcommand(word).unwrap_or(command));
+    let flags = command.get_arguments().filter_map(Arg::get_long).map(|flag| format!("--{flag}"));
+    let flag = nearest(&unknown, flags);
+    if !flag.is_empty() {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(flag));
+    }
+    error
 }
 
 /// The whole command line as clap sees it.

@@ -259,3 +259,32 @@ fn a_taken_port_is_named_with_its_setting() {
     );
     assert_eq!(errors, sentence);
 }
+
+#[test]
+fn an_unknown_flag_names_the_nearest() {
+    let table = [
+        (vec!["serve", "--prot", "1"], "--port"),
+        (vec!["serve", "--listen-host", "x"], "--host"),
+        (vec!["broadcast", "--env", "x"], "--env-file"),
+        (vec!["config", "print", "--for-role", "x"], "--role"),
+    ];
+    for (arguments, flag) in table {
+        let (status, _, errors) = run(folder().path(), &arguments);
+        assert_eq!(status, Some(2), "{arguments:?}");
+        assert!(errors.contains(&format!("'{flag}'")), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn what_no_server_could_start_with_is_found_by_the_check() {
+    for (name, value) in [("APP_TIMEZONE", "Asia/Jakata"), ("REVERB_HOST", "https://ws.example.com")] {
+        let folder = folder();
+        let mut command = gema(folder.path(), &["config", "check"]);
+        let (status, _, errors) = ended(&command.envs(APP).env(name, value).output().unwrap());
+        assert_eq!(status, Some(1), "{name}");
+        assert!(
+            errors.starts_with(&format!("gema: {name} (environment) is {value:?}; it must be ")),
+            "{errors}"
+        );
+    }
+}

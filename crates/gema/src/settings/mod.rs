@@ -18,6 +18,7 @@ mod value;
 use gema_protocol::app::{Credentials, Secret};
 
 pub(crate) use declare::{Flag, Roles, Setting};
+pub(crate) use names::nearest;
 pub(crate) use registry::{App, Process};
 pub(crate) use report::{print, reference};
 pub(crate) use sources::{Given, Inputs, Origin};
