@@ -29,6 +29,11 @@ pub use error::StartError;
 pub use serve::{run, run_worker};
 pub use store::{Migrated, migrate};
 
+/// Whether a name stands for a time zone, as [`Config::time_zone`] needs one.
+pub fn is_time_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}
+
 /// The account that `migrate` makes with `seed`, for trying things out only.
 pub const DEMO_EMAIL: &str = "admin@example.com";
 /// The password of [`DEMO_EMAIL`]. It is public: while it works, only loopback should be able to reach the API.

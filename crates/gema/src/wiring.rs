@@ -123,7 +123,7 @@ pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_att
     let publisher = publisher(process, credentials, at)?;
     let mut config = gema_attendance::Config::new(database_url(process), credentials.clone(), publisher);
     config.node_id = process.node_id.get();
-    config.time_zone.clone_from(&process.app_timezone);
+    config.time_zone.clone_from(&process.app_timezone.0);
     config.work_start = process.work_starts_at.map(|time| format!("{:02}:{:02}", time.hour, time.minute));
     config.grace_minutes = process.grace_minutes.get();
     config.app_url = app_url(process, at);
@@ -151,7 +151,7 @@ fn front_end(process: &Process, key: String, at: &Listeners) -> FrontEnd {
     FrontEnd {
         key,
         // Empty: the name by which the browser reached the page.
-        host: process.public_host.clone().unwrap_or_default(),
+        host: process.public_host.as_ref().map(|host| host.0.clone()).unwrap_or_default(),
         port: port.unwrap_or_else(|| at.broadcast.map_or(443, |address| address.port())),
         scheme: scheme.as_str().to_owned(),
     }
@@ -200,7 +200,7 @@ fn publish_url(process: &Process, at: &Listeners) -> Result<String, Failure> {
     };
     let scheme = process.public_scheme.unwrap_or(Scheme::Https).as_str();
     let port: u16 = process.public_port.map_or(443, |port| port.get());
-    Ok(format!("{scheme}://{host}:{port}"))
+    Ok(format!("{scheme}://{}:{port}", host.0))
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failu
 pub(super) fn introduce(settings: &Settings, address: SocketAddr, scheme: Scheme) {
     let process = &settings.process;
     let public =
-        process.public_host.as_ref().map(|host| format!(", to be reached as {host}")).unwrap_or_default();
+        process.public_host.as_ref().map(|host| format!(", to be reached as {}", host.0)).unwrap_or_default();
     let scheme = scheme.as_str();
     say(process, &format!("broadcast server on {scheme}://{address}{}{public}", process.server_path.0));
     for (credentials, app) in &settings.apps {

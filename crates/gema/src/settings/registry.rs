@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use super::declare::{Flag, Roles, Setting, read, settings};
 use super::value::{
-    AppProfile, Bytes, ClientEventSenders, Count, Database, LogFormat, Origins, Port, Prefix, Queue, Scheme,
-    Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole,
+    AppProfile, Bytes, ClientEventSenders, Count, Database, Host, LogFormat, Origins, Port, Prefix, Queue,
+    Scheme, Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole, Zone,
 };
 
 /// The roles that hold WebSocket connections.
@@ -61,7 +61,7 @@ settings! {
 
         /// Name under which browsers and back ends reach the broadcast server. Unset: the name in the page's own
         /// address.
-        public_host: Option<String> = "",
+        public_host: Option<Host> = "",
             Setting::named("REVERB_HOST", "public.host").flags(&[flag("hostname", SOCKETS)]);
         /// Port under which browsers and back ends reach the broadcast server. Unset: in `gema serve` the port it
         /// listens on, elsewhere 443.
@@ -112,8 +112,8 @@ settings! {
         /// Address under which people open the pages. Unset: where the attendance API listens.
         app_url: Option<WebUrl> = "",
             Setting::named("APP_URL", "attendance.url").used_by(PUBLISHERS);
-        /// Time zone of a working day, an IANA name.
-        app_timezone: String = "Asia/Jakarta",
+        /// Time zone of a working day.
+        app_timezone: Zone = "Asia/Jakarta",
             Setting::named("APP_TIMEZONE", "attendance.time_zone").used_by(STORE);
         /// Number of this node; every record says which node wrote it.
         node_id: Whole<0, 2_147_483_647> = "1",

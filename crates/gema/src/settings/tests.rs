@@ -242,7 +242,7 @@ VITE_REVERB_HOST="${REVERB_HOST}"
     assert_eq!(settings.warnings, [""; 0]);
     assert_eq!(settings.apps[0].0.id, "123456");
     assert_eq!(settings.process.public_port.map(|port| port.get::<u16>()), Some(8080));
-    assert_eq!(settings.process.public_host.as_deref(), Some("localhost"));
+    assert_eq!(settings.process.public_host.as_ref().map(|host| host.0.as_str()), Some("localhost"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! the environment, `.env` and flags. Errors never repeat the value: `super::Problem` adds it unless it is secret.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 /// A type that a setting can have.
@@ -191,6 +192,39 @@ impl Value for WebUrl {
     }
 }
 
+/// The name or address of a machine and nothing around it; an IPv6 address gets the brackets it has in a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Host(pub(crate) String);
+
+impl Value for Host {
+    fn expected() -> String {
+        "a host name or address, without scheme, port or path".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        if bare.parse::<Ipv6Addr>().is_ok() {
+            return Some(Self(format!("[{bare}]")));
+        }
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+        text.chars().all(plain).then(|| Self(text.to_owned()))
+    }
+}
+
+/// A time zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Zone(pub(crate) String);
+
+impl Value for Zone {
+    fn expected() -> String {
+        "an IANA name such as Asia/Jakarta".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        gema_attendance::is_time_zone(text).then(|| Self(text.to_owned()))
+    }
+}
+
 /// A time of day, "HH:MM", as minutes since midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimeOfDay {
@@ -362,6 +396,29 @@ mod tests {
         assert_eq!(WebUrl::parse("http://a:1/"), Some(WebUrl("http://a:1".to_owned())));
         for text in ["a:1", "ftp://a", "http://", "https:///x", "http://a b"] {
             assert_eq!(WebUrl::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_stands_alone() {
+        for (text, expected) in [
+            ("ws.example.com", "ws.example.com"),
+            ("reverb_1", "reverb_1"),
+            ("::1", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(Host::parse(text), Some(Host(expected.to_owned())), "{text}");
+        }
+        for text in ["http://a", "a:80", "a/b", "a b", "u@a", "[a]", "[::1]:80", "a,b"] {
+            assert_eq!(Host::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_exists() {
+        assert_eq!(Zone::parse("Asia/Jakarta"), Some(Zone("Asia/Jakarta".to_owned())));
+        for text in ["Asia/Jakata", "", "+07:00"] {
+            assert_eq!(Zone::parse(text), None, "{text}");
         }
     }
 
