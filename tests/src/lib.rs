@@ -10,6 +10,7 @@ mod certificate;
 mod client;
 mod gema;
 mod raw;
+pub mod wire;
 
 pub use api::{Answer, Api, now, request, request_over};
 pub use certificate::{Authority, Certificate, Trust, openssl};

@@ -16,6 +16,7 @@ mod presence_queries;
 mod publish;
 mod queries;
 mod refusals;
+mod rfc6455;
 mod shutdown;
 mod signatures;
 mod signin;
