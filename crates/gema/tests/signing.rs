@@ -217,6 +217,20 @@ fn an_old_request_is_judged_but_for_its_age() {
 }
 
 #[test]
+fn the_clock_may_differ_as_much_as_the_settings_say() {
+    let url = signed("1353088179");
+    let arguments = ["verify", "POST", &url, "--body", BODY, "--at", "1353089180"];
+    let with = |window: &str| {
+        let folder = folder();
+        let mut command = command(folder.path(), &arguments);
+        said(&command.envs(APP).env("REVERB_APP_SIGNATURE_WINDOW", window).output().expect("gema starts"))
+    };
+    assert_eq!(with("1001").status, Some(0));
+    let errors = with("1000").errors;
+    assert!(errors.contains("they may differ by 1000 s"), "{errors}");
+}
+
+#[test]
 fn an_auth_is_verified_and_explained() {
     let auth_of = |arguments: &[&str]| part(&printed(&[&["sign"], arguments].concat()), "auth").to_owned();
     let private = auth_of(&["channel", "1.2", "private-a"]);

@@ -192,6 +192,17 @@ async fn invalid_json_is_a_400_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_head_over_16_kib_is_431() {
+    let gema = Setup::broadcast().start().await;
+    let status = async |length: usize| {
+        let mut raw = Raw::connect(gema.broadcast).await;
+        raw.send_head("GET", &format!("/up?{}", "x".repeat(length)), &[]).await;
+        raw.answer().await.status
+    };
+    assert_eq!((status(15_000).await, status(17_000).await), (200, 431));
+}
+
+#[tokio::test]
 async fn a_content_type_is_not_asked_for() {
     let gema = Setup::broadcast().start().await;
     for headers in
