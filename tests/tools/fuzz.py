@@ -35,6 +35,14 @@ def frames(vectors):
                 yield json.dumps({"event": f"pusher:{event}", "data": entry[event]})
 
 
+def streams(vectors):
+    """The size of pieces, and the frames of a client: masked with zeros, in the form their length needs."""
+    for text in frames(vectors):
+        payload = text.encode()
+        short, wide = min(len(payload), 126), b"" if len(payload) < 126 else len(payload).to_bytes(2)
+        yield bytes([7, 0x81, 0x80 | short]) + wide + bytes(4) + payload + bytes([0x89, 0x80, 0, 0, 0, 0])
+
+
 def requests(vectors):
     """Method, path, raw query and body of what SDKs have sent."""
     for entry in vectors["vectors"]:
@@ -55,7 +63,7 @@ def identities(vectors):
 def channels(vectors):
     """Names that a client or an SDK has used."""
     for found in re.findall(r'\\*"channel\\*":\s*\\*"([^"\\]+)', json.dumps(vectors)):
-        yield "\xc8" + found
+        yield b"\xc8" + found.encode()
 
 
 def seeds(vectors):
@@ -64,6 +72,7 @@ def seeds(vectors):
     secret = vectors["app"]["secret"]
     return {
         "message": frames(vectors),
+        "frames": streams(vectors),
         "channel_name": channels(vectors),
         "signature": (CUT.join([secret, method, path, "info", query, body]) for method, path, query, body in asked),
         "query": (query for _, _, query, _ in asked),
@@ -77,7 +86,7 @@ def plant(target, inputs):
     folder = FUZZ / "seeds" / target
     folder.mkdir(parents=True, exist_ok=True)
     for text in inputs:
-        data = text.encode("utf-8", "surrogateescape") if target != "channel_name" else text.encode("latin-1", "replace")
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
         (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
     return folder
 

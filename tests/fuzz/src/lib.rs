@@ -9,6 +9,11 @@ pub fn message(bytes: &[u8]) {
     checks::message::check(bytes);
 }
 
+/// The size of pieces, and the bytes of a client's WebSocket frames.
+pub fn frames(bytes: &[u8]) {
+    checks::frames::check(bytes);
+}
+
 /// A limit and the name of a channel.
 pub fn channel_name(bytes: &[u8]) {
     checks::channel_name::check(bytes);

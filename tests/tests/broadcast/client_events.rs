@@ -100,3 +100,32 @@ async fn r_sockudo_80_reserved_names_do_not_pass_from_client_to_client() {
     }
     other.nothing_came().await;
 }
+
+#[tokio::test]
+async fn names_and_data_have_limits_and_both_sides_of_them_are_clear() {
+    let gema = Setup::broadcast()
+        .env("REVERB_APP_PROFILE", "pusher")
+        .env("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "members")
+        .env("REVERB_APP_MAX_CLIENT_EVENTS_PER_SECOND", "1000")
+        .start()
+        .await;
+    let (mut sender, mut other) = pair(&gema, "private-a").await;
+    let name = |letters: usize| format!("client-{}", "é".repeat(letters - 7));
+    let data = |bytes: usize| json!("x".repeat(bytes - 2));
+    for (event, data, refusal) in [
+        (name(200), data(10), None),
+        (name(201), data(10), Some("name")),
+        (name(10), data(10_240), None),
+        (name(10), data(10_241), Some("data")),
+    ] {
+        sender.send(&event, data.clone(), Some("private-a")).await;
+        let Some(what) = refusal else {
+            assert_eq!(other.expect(&event).await.data, data);
+            continue;
+        };
+        let (code, message) = sender.expect_error().await;
+        assert_eq!(code, 4301);
+        assert!(message.contains(what), "{message}");
+    }
+    other.nothing_came().await;
+}

@@ -23,6 +23,7 @@ mod signin;
 mod sizes;
 mod slow_reader;
 mod subscribe;
+mod subscription_count;
 mod tls;
 mod tls_hostile;
 mod watchlist;

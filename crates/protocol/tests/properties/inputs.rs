@@ -15,6 +15,23 @@ pub(crate) fn texts(count: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(text.prop_map(String::into_bytes), count).prop_map(|texts| texts.join(&CUT))
 }
 
+/// The size of the pieces and a stream of frames, most of them right.
+pub(crate) fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let first = prop_oneof![8 => prop::sample::select(&[0x81, 0x01, 0x00, 0x80, 0x82, 0x88, 0x89, 0x8a][..]), 1 => any::<u8>()];
+    let length = prop_oneof![
+        4 => (0_u8..126).prop_map(|length| (vec![0x80 | length], length.into())),
+        2 => (100_u16..300).prop_map(|length| ([&[0xfe][..], &length.to_be_bytes()].concat(), length.into())),
+        1 => (65_000_u64..66_000).prop_map(|length| ([&[0xff][..], &length.to_be_bytes()].concat(), length)),
+        1 => any::<[u8; 9]>().prop_map(|bytes| (bytes.to_vec(), 0)),
+    ];
+    let frame = (first, length).prop_map(|(first, (second, length))| {
+        let payload = usize::try_from(length).unwrap_or(0) + 4;
+        [&[first][..], &second, &vec![0x7b; payload]].concat()
+    });
+    (any::<u8>(), prop::collection::vec(frame, 0..5))
+        .prop_map(|(size, frames)| [vec![size], frames.concat()].concat())
+}
+
 /// One of the samples after a few changes: a byte replaced, put in, taken out, or a stretch doubled.
 pub(crate) fn mutated(samples: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![prop::sample::select(&b"{}[]:,\"\\ 0-1.eu&=%+\xff\n"[..]), any::<u8>()];

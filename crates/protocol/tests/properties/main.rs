@@ -11,7 +11,7 @@ mod time;
 use proptest::prelude::*;
 
 use checks::CUT;
-use inputs::{any_bytes, json_soup, mutated, texts};
+use inputs::{any_bytes, json_soup, mutated, stream, texts};
 
 /// Real inputs of each kind, from which small changes lead to the interesting ones.
 const MESSAGES: &[&str] = &[
@@ -47,6 +47,11 @@ proptest! {
     #[test]
     fn messages(input in prop_oneof![mutated(MESSAGES), json_soup(MESSAGES), any_bytes()]) {
         checks::message::check(&input);
+    }
+
+    #[test]
+    fn frames(input in prop_oneof![stream(), any_bytes()]) {
+        checks::frames::check(&input);
     }
 
     #[test]

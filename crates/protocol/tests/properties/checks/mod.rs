@@ -4,6 +4,7 @@
 //! An input of several texts is cut at the byte 0xFF, which stands in no UTF-8 text.
 
 pub(crate) mod channel_name;
+pub(crate) mod frames;
 pub(crate) mod identity;
 pub(crate) mod json;
 pub(crate) mod message;
