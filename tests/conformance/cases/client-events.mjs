@@ -9,7 +9,8 @@ const marks = ['auth'];
 const person = (id) => JSON.stringify({ user_id: id });
 
 const KINDS = {
-  private: 'private-', presence: 'presence-', 'private-cache': 'private-cache-', 'presence-cache': 'presence-cache-',
+  private: 'private-', presence: 'presence-', encrypted: 'private-encrypted-', 'private-cache': 'private-cache-',
+  'presence-cache': 'presence-cache-',
 };
 /** As it stands on the wire; the last is a field that is absent. */
 const DATA = {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { rule } from '../case.mjs';
+import { userAuth } from '../target.mjs';
 import { BINARY, CONTINUATION, TEXT, encode } from '../wire.mjs';
 
 const PING = '{"event":"pusher:ping","data":{}}';
@@ -99,8 +100,15 @@ export const cases = [
   }),
   rule('frame.data-as-text', '2', 'data of a pusher: event may be a JSON text', async (t) => {
     const [wire, channel] = [await t.connect(), t.name()];
-    wire.send({ event: 'pusher:subscribe', data: JSON.stringify({ channel }) });
+    const send = (event, data) => wire.send({ event: `pusher:${event}`, data: JSON.stringify(data) });
+    send('subscribe', { channel });
     assert.equal((await wire.event('pusher_internal:subscription_succeeded')).channel, channel);
+    send('unsubscribe', { channel });
+    await wire.settle();
+    assert.equal((await t.get(`/channels/${channel}`)).occupied, false);
+    const user = JSON.stringify({ id: t.name() });
+    send('signin', { auth: userAuth(t.target, wire.id, user), user_data: user });
+    assert.equal((await wire.event('pusher:signin_success')).content.user_data, user);
   }),
   rule('frame.white-space', '2', 'White space in a message means nothing', async (t) => {
     const [wire, channel] = [await t.connect(), t.name()];

@@ -187,6 +187,13 @@ const older = [
     assert.equal(answer.status, 202, answer.text);
     assert.equal((await wire.event('e')).data, '{"n":1}');
   }, { needs }),
+  rule('older.query-parameters', '13', 'The fields of an event may stand in the query of a POST', async (t) => {
+    const name = t.name();
+    const wire = await t.member(name);
+    const answer = await t.api('POST', '/events', { params: { channel: name, data: '1', name: 'e' } });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal((await wire.event('e')).data, '1');
+  }, { needs }),
   rule('older.stats', '14', 'GET /channels/{name}/stats says whether it is occupied', async (t) => {
     const name = t.name();
     await t.member(name);
