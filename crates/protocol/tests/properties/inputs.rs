@@ -20,8 +20,8 @@ pub(crate) fn stream() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![8 => prop::sample::select(&[0x81, 0x01, 0x00, 0x80, 0x82, 0x88, 0x89, 0x8a][..]), 1 => any::<u8>()];
     let length = prop_oneof![
         4 => (0_u8..126).prop_map(|length| (vec![0x80 | length], length.into())),
-        2 => (100_u16..300).prop_map(|length| ([&[0xfe][..], &length.to_be_bytes()].concat(), length.into())),
-        1 => (65_000_u64..66_000).prop_map(|length| ([&[0xff][..], &length.to_be_bytes()].concat(), length)),
+        2 => prop_oneof![124_u16..129, 0_u16..300].prop_map(|length| ([&[0xfe][..], &length.to_be_bytes()].concat(), length.into())),
+        1 => (65_534_u64..65_538).prop_map(|length| ([&[0xff][..], &length.to_be_bytes()].concat(), length)),
         1 => any::<[u8; 9]>().prop_map(|bytes| (bytes.to_vec(), 0)),
     ];
     let frame = (first, length).prop_map(|(first, (second, length))| {

@@ -22,16 +22,20 @@ const MESSAGES: &[&str] = &[
     r#"{"event":"pusher:signin","data":{"auth":"k:0f","user_data":"{\"id\":\"7\"}"}}"#,
     r#"{"event":"client-typing","channel":"private-a","data":{"a":[1.50,"\u00e9\ud83d\ude00",null,true]}}"#,
     r#"{"event":"client-x","channel":"private-a"}"#,
+    r#"["pusher:subscribe",null,{"channel":"a"}]"#,
+    r#"{"event":"pusher:subscribe","data":["a"]}"#,
 ];
 const IDENTITIES: &[&str] = &[
     r#"{"user_id":"10","user_info":{"name":"A"}}"#,
     r#"{"user_id":-10}"#,
+    r#"["10",null]"#,
     r#"{"user_id":12345678901234567890,"user_info":[1e400,"\ud800"]}"#,
     r#"{"id":"7","user_info":{"a": 1},"watchlist":["8","\u0039"]}"#,
 ];
 const PUBLISHED: &[&str] = &[
     r#" {"name":"App\\Events\\X","data":"{\"a\":1}","channels":["a","private-b","a"],"socket_id":"1.2","info":"cache"}"#,
     r#" {"name":"e","data":"","channel":"a"}"#,
+    r#" ["e","1",["a"]]"#,
     " name=e&data=x+y&channels[]=a&channels[]=b&socket_id=1.2&info=cache",
     r#" {"batch":[{"name":"e","data":"1","channel":"a","info":"user_count"},{"name":"e","data":"2","channel":"b"}]}"#,
 ];

@@ -17,6 +17,7 @@ pub(crate) fn check(bytes: &[u8]) {
             assert!(is_object(&text), "no strict reader takes {text}");
             is_passed_on(&member, &limits);
             is_listed(&member);
+            keeps_its_type(&member, &text);
         }
         if let Ok(user) = UserData::parse(&text, &limits) {
             assert!(is_object(&text), "no strict reader takes {text}");
@@ -46,6 +47,14 @@ fn is_passed_on(member: &Member, limits: &Limits) {
     let removed = payload(&member_removed("presence-x", &member.user_id));
     let removed_id = &inner(&removed)["user_id"];
     assert_eq!(removed_id.as_str().map_or_else(|| removed_id.to_string(), str::to_owned), id);
+}
+
+/// An id that was signed as a number stays one.
+fn keeps_its_type(member: &Member, text: &str) {
+    let told = serde_json::to_value(&member.user_id).expect("an id is JSON");
+    if let Ok(signed) = serde_json::from_str::<Value>(text) {
+        assert_eq!(told, signed["user_id"]);
+    }
 }
 
 fn is_listed(member: &Member) {
