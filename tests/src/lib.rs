@@ -10,6 +10,7 @@ mod certificate;
 mod client;
 mod gema;
 mod raw;
+mod receiver;
 pub mod wire;
 
 pub use api::{Answer, Api, now, request, request_over};
@@ -17,6 +18,7 @@ pub use certificate::{Authority, Certificate, Trust, openssl};
 pub use client::{Client, Frame, Heard};
 pub use gema::{Gema, Setup};
 pub use raw::Raw;
+pub use receiver::{Delivery, Receiver};
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -10,10 +10,11 @@ use gema_protocol::socket_id::SocketId;
 use crate::cache::Cache;
 use crate::channel::Channel;
 use crate::channels::Channels;
-use crate::config::{AppConfig, ConfigError};
+use crate::config::{AppConfig, Config, ConfigError};
 use crate::outbound::Outbound;
 use crate::registration::Quota;
 use crate::users::Users;
+use crate::webhooks::Facts;
 
 /// One app at work.
 pub(crate) struct App {
@@ -32,6 +33,8 @@ pub(crate) struct App {
     pub(crate) cache: Cache,
     /// Connections that ended by a fault of ours.
     pub(crate) faults: AtomicUsize,
+    /// What its webhooks are about; `None` without webhooks.
+    pub(crate) facts: Option<Arc<Facts>>,
 }
 
 /// All apps of a server.
@@ -41,15 +44,17 @@ pub(crate) struct Apps {
 }
 
 impl App {
-    fn new(config: AppConfig) -> Self {
+    fn new(config: AppConfig, fact_bytes: usize) -> Self {
+        let facts = Facts::wanted_by(&config.webhooks, fact_bytes);
         Self {
             config,
-            channels: Channels::default(),
+            channels: Channels::new(facts.clone()),
             connections: DashMap::new(),
             quota: Quota::default(),
             users: Arc::default(),
             cache: Cache::default(),
             faults: AtomicUsize::new(0),
+            facts,
         }
     }
 
@@ -63,13 +68,13 @@ impl App {
 
 impl Apps {
     /// Fails when there is none or when two share an id or a key.
-    pub(crate) fn new(configs: Vec<AppConfig>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let mut apps = Self { by_id: HashMap::new(), by_key: HashMap::new() };
-        if configs.is_empty() {
+        if config.apps.is_empty() {
             return Err(ConfigError::NoApp);
         }
-        for config in configs {
-            apps.add(Arc::new(App::new(config)))?;
+        for app in config.apps.clone() {
+            apps.add(Arc::new(App::new(app, config.webhooks.queue_bytes)))?;
         }
         Ok(apps)
     }

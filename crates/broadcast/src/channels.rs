@@ -6,11 +6,12 @@ use dashmap::DashMap;
 use gema_protocol::channel::ChannelName;
 
 use crate::channel::{Channel, Joined, Joiner, Refused};
+use crate::webhooks::Facts;
 
 /// Occupied channels by name.
-#[derive(Default)]
 pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
+    facts: Option<Arc<Facts>>,
 }
 
 /// The presence channel has as many members as it may: this many.
@@ -18,6 +19,11 @@ pub(crate) struct Channels {
 pub(crate) struct Full(pub(crate) usize);
 
 impl Channels {
+    /// None yet. Each will report to `facts`.
+    pub(crate) fn new(facts: Option<Arc<Facts>>) -> Self {
+        Self { map: DashMap::new(), facts }
+    }
+
     /// The channel, if anybody subscribes to it.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Channel>> {
         self.map.get(name).map(|channel| channel.clone())
@@ -62,7 +68,8 @@ impl Channels {
         if let Some(channel) = self.get(name) {
             return channel;
         }
-        self.map.entry(name.clone()).or_insert_with(|| Arc::new(Channel::new(name.clone()))).clone()
+        let new = || Arc::new(Channel::new(name.clone(), self.facts.clone()));
+        self.map.entry(name.clone()).or_insert_with(new).clone()
     }
 
     fn remove(&self, channel: &Arc<Channel>) {

@@ -9,10 +9,14 @@ use gema_protocol::origin::AllowedOrigins;
 use gema_protocol::rate_limit::Rate;
 use gema_tls::Acceptor;
 
+use crate::webhooks::{Webhook, WebhookRules};
+
 /// Bytes that may wait for one client before it counts as too slow to be served.
 pub const DEFAULT_QUEUE_BYTES: usize = 1024 * 1024;
 /// Bytes of events that may wait in one channel before publishers are told to come back later.
 pub const DEFAULT_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+/// How long the end of a run may take.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(18);
 
 /// Settings of a server.
 #[derive(Clone, Debug)]
@@ -27,6 +31,10 @@ pub struct Config {
     pub backlog_bytes: usize,
     /// Makes the listener speak TLS, and nothing else.
     pub tls: Option<Acceptor>,
+    /// How long the end of a run may take in all.
+    pub drain: Duration,
+    /// How webhooks of all apps are sent.
+    pub webhooks: WebhookRules,
 }
 
 impl Config {
@@ -38,6 +46,8 @@ impl Config {
             queue_bytes: DEFAULT_QUEUE_BYTES,
             backlog_bytes: DEFAULT_BACKLOG_BYTES,
             tls: None,
+            drain: DEFAULT_DRAIN,
+            webhooks: WebhookRules::default(),
         }
     }
 }
@@ -78,6 +88,8 @@ pub struct AppConfig {
     pub strict_protocol: bool,
     /// A limit on all messages of a connection.
     pub message_rate: Option<MessageRate>,
+    /// Who is told of its channels, members and client events.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// A limit on all messages of a connection, pings and subscriptions included.
@@ -109,6 +121,7 @@ impl AppConfig {
             authorization_timeout: None,
             strict_protocol: false,
             message_rate: None,
+            webhooks: Vec::new(),
         }
     }
 }
@@ -140,4 +153,10 @@ pub enum ConfigError {
         /// The shared value.
         value: String,
     },
+    /// Webhooks are sent over HTTP(S), and no TLS provider was installed in this process.
+    #[error("no TLS provider is installed: call rustls' `install_default` once at the start of the program")]
+    NoTlsProvider,
+    /// The HTTP client for webhooks could not be set up, for example because root certificates are unreadable.
+    #[error("the HTTP client for webhooks could not be set up: {0}")]
+    NoHttpClient(String),
 }

@@ -4,6 +4,8 @@
 //! the signed HTTP API of publishers (`/apps/{id}/…`, see [`api`]). The wire format and every rule that needs no socket
 //! live in `gema_protocol`.
 //!
+//! What an app's back end is told of it goes through [`webhooks`].
+//!
 //! An event's way: [`api::router`] → [`api::publish`] → [`channel`] → [`outbound`].
 
 mod api;
@@ -21,8 +23,11 @@ mod server;
 mod transport;
 mod upgrade;
 mod users;
+mod webhooks;
 
 pub use config::{
-    AppConfig, ClientEvents, Config, ConfigError, DEFAULT_BACKLOG_BYTES, DEFAULT_QUEUE_BYTES, MessageRate,
+    AppConfig, ClientEvents, Config, ConfigError, DEFAULT_BACKLOG_BYTES, DEFAULT_DRAIN, DEFAULT_QUEUE_BYTES,
+    MessageRate,
 };
 pub use server::{Server, Summary, bind, run};
+pub use webhooks::{Webhook, WebhookRules, WebhookUrl};

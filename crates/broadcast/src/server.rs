@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +24,7 @@ use crate::app::Apps;
 use crate::config::{Config, ConfigError};
 use crate::goodbye::Goodbye;
 use crate::in_place::InPlace;
+use crate::webhooks::{HttpPost, Running};
 
 /// Sockets that may wait to be accepted: room for everybody who comes back after a restart.
 const BACKLOG: u32 = 4096;
@@ -31,7 +32,7 @@ const BACKLOG: u32 = 4096;
 const HEAD_BYTES: usize = 16 * 1024;
 /// How long a connection may stay without a complete request head. Publishers keep theirs open between requests.
 const HEAD_TIME: Duration = Duration::from_secs(75);
-/// How long the end may take: requests under way, then the goodbyes of the clients.
+/// How long each may take at the end: requests under way, then the goodbyes of the clients.
 const END_TIME: Duration = Duration::from_secs(8);
 /// How long to wait before looking for connections that came in late.
 const GOODBYE_ROUND: Duration = Duration::from_millis(100);
@@ -43,6 +44,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A configured server that does not listen yet.
 pub struct Server {
     shared: Arc<Shared>,
+    /// Sends webhooks, if there is an app with some.
+    post: Option<Arc<HttpPost>>,
 }
 
 /// What every request needs.
@@ -81,9 +84,11 @@ impl Server {
     /// Checks the configuration.
     ///
     /// # Errors
-    /// When there is no app, or two share an id or key.
+    /// When there is no app, two share an id or key, or webhooks cannot be sent.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let apps = Apps::new(config.apps.clone())?;
+        let apps = Apps::new(&config)?;
+        let has_webhooks = config.apps.iter().any(|app| !app.webhooks.is_empty());
+        let post = has_webhooks.then(|| HttpPost::new(config.webhooks.timeout)).transpose()?.map(Arc::new);
         let path = normalized(&config.path);
         Ok(Self {
             shared: Arc::new(Shared {
@@ -94,6 +99,7 @@ impl Server {
                 requests: TaskTracker::new(),
                 connections: TaskTracker::new(),
             }),
+            post,
         })
     }
 }
@@ -110,22 +116,27 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `shutdown` ends; then refuses new sockets, lets requests finish and closes every connection with 4200,
-/// on which pusher-js comes back at once.
+/// on which pusher-js comes back at once. Webhooks of all this are sent before it returns, as far as their time allows.
 pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
-    let shared = server.shared;
+    let Server { shared, post } = server;
+    let webhooks = Running::start(shared.apps.all(), &shared.config, post.as_ref());
     tokio::select! {
         () = accept_all(&shared, &listener) => {}
         () = sweep_caches(&shared) => {}
         () = shutdown => {}
     }
     drop(listener);
+    let deadline = Instant::now() + shared.config.drain;
+    let share = || deadline.min(Instant::now() + END_TIME);
+    webhooks.hurry();
     // A request still running after this is cut off; its answer was not sent, so its publisher tries again.
     shared.ending.cancel();
     shared.requests.close();
-    let _ = timeout(END_TIME, shared.requests.wait()).await;
+    let _ = timeout_at(share(), shared.requests.wait()).await;
     let closed = close_all(&shared);
     shared.connections.close();
-    let _ = timeout(END_TIME, goodbyes(&shared)).await;
+    let _ = timeout_at(share(), goodbyes(&shared)).await;
+    webhooks.end(deadline).await;
     let faults = shared.apps.all().map(|app| app.faults.load(Ordering::Relaxed)).sum();
     Summary { closed, left: shared.connections.len(), faults }
 }

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use gema_attendance::FrontEnd;
-use gema_broadcast::{AppConfig, ClientEvents, MessageRate};
+use gema_broadcast::{AppConfig, ClientEvents, MessageRate, Webhook};
 use gema_client::Publisher;
 use gema_protocol::app::Credentials;
 use gema_protocol::close::CloseCode;
 use gema_protocol::limits::{Limits, Profile};
 use gema_protocol::origin::AllowedOrigins;
 use gema_protocol::rate_limit::Rate;
+use gema_protocol::webhook::{Filter, Kind};
 use gema_tls::Acceptor;
 
 use crate::failure::Failure;
@@ -21,17 +22,27 @@ use crate::settings::{App, AppProfile, ClientEventSenders, Process, Queue, Schem
 const USUAL_REQUEST_SIZE: usize = 10_000;
 
 /// The broadcast server.
+///
+/// `drain`: how long it may take to end.
 pub(crate) fn broadcast(
     settings: &Settings,
     tls: Option<Acceptor>,
+    drain: Duration,
 ) -> Result<gema_broadcast::Server, Failure> {
     let process = &settings.process;
-    let apps = settings.apps.iter().map(|(credentials, app)| app_config(credentials, app, process)).collect();
+    let app = |(credentials, app): &(Credentials, App)| {
+        let mut config = app_config(credentials, app, process);
+        config.webhooks = webhooks(settings, &credentials.id, app);
+        config
+    };
+    let apps = settings.apps.iter().map(app).collect();
     let mut config = gema_broadcast::Config::new(apps);
     config.path.clone_from(&process.server_path.0);
     config.queue_bytes = process.queue_bytes.get();
     config.backlog_bytes = process.backlog_bytes.get();
     config.tls = tls;
+    // The rest of the time is for saying what is left.
+    config.drain = drain.mul_f64(0.9);
     gema_broadcast::Server::new(config).map_err(|error| error.to_string().into())
 }
 
@@ -68,6 +79,24 @@ fn message_rate(app: &App) -> Option<MessageRate> {
     let window = Duration::from_secs(app.rate_limit_decay_seconds.get());
     let rate = Rate { times: app.rate_limit_max_attempts.get(), window };
     app.rate_limiting_enabled.then_some(MessageRate { rate, terminate: app.rate_limit_terminate })
+}
+
+/// The endpoints of one app.
+fn webhooks(settings: &Settings, app_id: &str, app: &App) -> Vec<Webhook> {
+    // Each join and leave changes a count: who does not ask for these, and tells clients none, is spared them.
+    let usual =
+        Kind::ALL.into_iter().filter(|kind| *kind != Kind::SubscriptionCount || app.subscription_count);
+    let own = settings.webhooks.iter().filter(|(owner, _)| owner == app_id);
+    own.filter_map(|(_, webhook)| {
+        let kinds = match &webhook.events {
+            Some(names) => names.0.iter().filter_map(|name| Kind::parse(name)).collect(),
+            None => usual.clone().collect(),
+        };
+        let channel_prefix = webhook.channel_prefix.clone().unwrap_or_default();
+        let filter = Filter { kinds, channel_prefix };
+        Some(Webhook { url: webhook.url.clone()?, filter, batching: webhook.batching })
+    })
+    .collect()
 }
 
 /// The profile's limits, changed by the app's own and by a request size above the usual one.

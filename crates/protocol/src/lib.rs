@@ -5,7 +5,8 @@
 //! The server that moves the bytes is `gema-broadcast`; the publisher that signs requests is `gema-client`.
 //!
 //! Where to look: what a client may say is in [`message`], what the server says in [`frame`], who may say it in
-//! [`signature`], how much of it in [`limits`], and how it ends in [`close`] and [`error`].
+//! [`signature`], how much of it in [`limits`], and how it ends in [`close`] and [`error`]. What an app's back end is told
+//! of all that is in [`webhook`].
 
 pub mod admission;
 pub mod app;
@@ -28,3 +29,4 @@ pub mod signature;
 pub mod signin;
 pub mod socket_id;
 pub mod version;
+pub mod webhook;

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::rate_limit::Rate;
 
+/// Above this many subscribers, changes of a channel's count are summed up.
+pub const COUNTED_AT_ONCE: usize = 100;
+/// How long they are summed up.
+pub const COUNT_PAUSE: Duration = Duration::from_secs(5);
+
 /// Whose behaviour an app expects where Pusher and Laravel Reverb differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {

@@ -27,3 +27,5 @@ mod subscription_count;
 mod tls;
 mod tls_hostile;
 mod watchlist;
+mod webhooks;
+mod webhooks_delivery;

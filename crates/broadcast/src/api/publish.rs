@@ -6,6 +6,7 @@ use bytes::Bytes;
 use gema_protocol::channel::ChannelName;
 use gema_protocol::frame;
 use gema_protocol::publish::Publish;
+use gema_protocol::webhook::decide::Fact;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
@@ -53,7 +54,12 @@ fn keep_and_push(app: &App, name: &ChannelName, event: &Publish<'_>) -> Option<D
     let expires = Instant::now() + app.config.limits.cache_ttl;
     let slot = app.cache.slot(name);
     let mut cached = slot.lock();
+    // Nobody misses what is there.
+    let may_be_missed = cached.as_ref().is_none_or(|event| event.remaining().is_none());
     *cached = Some(Cached { frame: frame.clone(), data: event.data.to_string(), expires });
+    if let Some(facts) = app.facts.as_ref().filter(|_| may_be_missed) {
+        facts.push(Fact::Cached(name.clone()));
+    }
     let pushed: Option<(Arc<Channel>, Delivery)> = app.channels.get(name).map(|channel| {
         let delivery = channel.push(frame, event.socket_id);
         (channel, delivery)

@@ -6,11 +6,12 @@
 //! a publisher that waits for its flush is slowed down to what the subscribers take.
 //!
 //! [`door`] owns who is in, `members` the list that a fan-out walks, `round` what one flush sends. Channels are found
-//! through [`crate::channels::Channels`].
+//! through [`crate::channels::Channels`]. What webhooks hear of it is in `report`.
 
 mod count;
 mod door;
 mod members;
+mod report;
 mod round;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use gema_protocol::channel::ChannelName;
 use gema_protocol::presence::{Member, UserId};
 use gema_protocol::socket_id::SocketId;
+use gema_protocol::webhook::concerns;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -31,12 +33,15 @@ use members::{CHUNK, Chunk, Slot, Subscription};
 use round::Round;
 
 use crate::outbound::Outbound;
+use crate::webhooks::Facts;
 
 /// A channel with at least one subscriber.
 pub(crate) struct Channel {
     name: ChannelName,
     door: Mutex<Door>,
     pending: Mutex<Pending>,
+    /// Where it reports to, if there are webhooks about it.
+    facts: Option<Arc<Facts>>,
 }
 
 #[derive(Default)]
@@ -106,8 +111,9 @@ impl Delivery {
 
 impl Channel {
     /// An empty channel.
-    pub(crate) fn new(name: ChannelName) -> Self {
-        Self { name, door: Mutex::default(), pending: Mutex::default() }
+    pub(crate) fn new(name: ChannelName, facts: Option<Arc<Facts>>) -> Self {
+        let facts = facts.filter(|_| concerns(&name));
+        Self { name, door: Mutex::default(), pending: Mutex::default(), facts }
     }
 
     /// The channel's name.
@@ -140,7 +146,9 @@ impl Channel {
     pub(crate) fn join(self: &Arc<Self>, joiner: &Joiner<'_>) -> Result<Joined, Refused> {
         let mut door = self.door.lock();
         door.admit(joiner)?;
-        if let Some(added) = joiner.member.and_then(|member| door.enter(&self.name, member)) {
+        let added = joiner.member.and_then(|member| door.enter(&self.name, member));
+        let added_user = joiner.member.filter(|_| added.is_some()).map(|member| &member.user_id);
+        if let Some(added) = added {
             self.pending.lock().push(added, None);
         }
         // Read before the confirmation leaves: what is published once the client has read that is newer.
@@ -149,6 +157,7 @@ impl Channel {
         let live = AtomicBool::new(true);
         let subscription = Arc::new(Subscription { outbound: joiner.outbound.clone(), live, since });
         let slot = door.members.join(subscription.clone());
+        self.report_join(&door, added_user);
         drop(door);
         self.flush();
         Ok(Joined { subscription, slot, user: joiner.member.map(|member| member.user_id.clone()) })
@@ -165,9 +174,12 @@ impl Channel {
         joined.subscription.outbound.revoke(&joined.subscription.live);
         let mut door = self.door.lock();
         door.members.leave(joined.slot, &joined.subscription);
-        if let Some(removed) = joined.user().and_then(|user| door.exit(&self.name, user)) {
+        let removed = joined.user().and_then(|user| door.exit(&self.name, user));
+        let removed_user = joined.user().filter(|_| removed.is_some());
+        if let Some(removed) = removed {
             self.pending.lock().push(removed, None);
         }
+        self.report_leave(&door, removed_user);
         let last = door.close_if_empty();
         drop(door);
         self.flush();

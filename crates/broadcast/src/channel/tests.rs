@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gema_protocol::limits::{Limits, Profile};
+use gema_protocol::limits::{COUNTED_AT_ONCE, Limits, Profile};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -25,7 +25,7 @@ fn confirmation() -> String {
 }
 
 fn channel() -> Arc<Channel> {
-    Arc::new(Channel::new(ChannelName::parse("orders", 200).unwrap()))
+    Arc::new(Channel::new(ChannelName::parse("orders", 200).unwrap(), None))
 }
 
 fn joiner(outbound: &Arc<Outbound>) -> Joiner<'_> {
@@ -146,7 +146,7 @@ fn events(text: &str) -> Vec<&str> {
 #[tokio::test]
 async fn presence_tells_the_others_once_per_user_and_never_oneself() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap()));
+    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None));
     let (first, second) = (member(1), member(2));
     let mut sockets = Vec::new();
     let mut inside = Vec::new();
@@ -175,7 +175,7 @@ async fn presence_tells_the_others_once_per_user_and_never_oneself() {
 #[tokio::test]
 async fn a_full_presence_channel_takes_further_connections_of_its_members_only() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap()));
+    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None));
     let (outbound, _client) = pair(&listener).await;
     let (first, second) = (member(1), member(2));
     let as_member = |member| Joiner { member: Some(member), most_members: Some(1), ..joiner(&outbound) };
@@ -237,7 +237,7 @@ async fn a_small_channel_hears_of_each_join_and_leave() {
 async fn a_large_channel_hears_of_all_changes_of_five_seconds_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (channel, (outbound, mut client)) = (channel(), pair(&listener).await);
-    let mut inside: Vec<Joined> = (0..=count::SMALL).map(|_| join(&channel, &outbound)).collect();
+    let mut inside: Vec<Joined> = (0..=COUNTED_AT_ONCE).map(|_| join(&channel, &outbound)).collect();
     let later = |seconds| async move {
         tokio::task::yield_now().await;
         tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
@@ -255,7 +255,7 @@ async fn a_large_channel_hears_of_all_changes_of_five_seconds_at_once() {
     let everybody = inside.len();
     channel.announce_count();
     later(5).await;
-    for joined in inside.drain(count::SMALL..) {
+    for joined in inside.drain(COUNTED_AT_ONCE..) {
         channel.leave(&joined);
     }
     channel.announce_count();
@@ -263,6 +263,6 @@ async fn a_large_channel_hears_of_all_changes_of_five_seconds_at_once() {
     // One socket stands here for every subscriber, so each announcement came as often as there were subscribers.
     let mut announced = heard.clone();
     announced.dedup();
-    assert_eq!(announced, [everybody, count::SMALL]);
-    assert_eq!(heard.len(), 2 * everybody + count::SMALL);
+    assert_eq!(announced, [everybody, COUNTED_AT_ONCE]);
+    assert_eq!(heard.len(), 2 * everybody + COUNTED_AT_ONCE);
 }

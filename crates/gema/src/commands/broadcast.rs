@@ -26,9 +26,9 @@ async fn serve(settings: &Settings) -> Ended {
     let tls = tls::open(&settings.process)?;
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: Some(address), attendance: None, tls };
-    let server = wiring::broadcast(settings, listeners.tls.clone())?;
-    introduce(settings, address, listeners.scheme());
     let limit = Duration::from_secs(settings.process.drain_seconds.get());
+    let server = wiring::broadcast(settings, listeners.tls.clone(), limit)?;
+    introduce(settings, address, listeners.scheme());
     let run = gema_broadcast::run(server, listener, shutdown.requested());
     say_end(&settings.process, shutdown.within(limit, run).await);
     Ok(())

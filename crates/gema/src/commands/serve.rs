@@ -27,7 +27,9 @@ async fn serve(settings: &Settings) -> Ended {
     let (api, api_at) = attendance::bind(process)?;
     let tls = tls::open(process)?;
     tls::keep_fresh(tls.as_ref())?;
-    let server = wiring::broadcast(settings, tls.clone())?;
+    let limit = Duration::from_secs(process.drain_seconds.get());
+    // Requests and events of the API end first and have had their shares by then.
+    let server = wiring::broadcast(settings, tls.clone(), limit / 3)?;
     let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at), tls };
     let config = wiring::attendance(settings, &listeners)?;
     broadcast::introduce(settings, sockets_at, listeners.scheme());
@@ -45,7 +47,6 @@ async fn serve(settings: &Settings) -> Ended {
         };
         tokio::join!(sockets, api)
     };
-    let limit = Duration::from_secs(process.drain_seconds.get());
     let (summary, outcome) = shutdown.within(limit, run).await.unzip();
     attendance::end(process, attendance::ROLE, outcome)?;
     broadcast::say_end(process, summary);

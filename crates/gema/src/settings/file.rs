@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::names;
+use super::registry::Webhook;
 
 /// A value of the file as text.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,12 +62,33 @@ impl Place<'_> {
         Self { path, known: self.known }
     }
 
+    fn is_webhooks(&self) -> bool {
+        let single = self.path.strip_suffix('s').map(|path| format!("{path}.url"));
+        self.path.ends_with("webhooks") && self.known.contains(&single.unwrap_or_default())
+    }
+
     fn is_section(&self) -> bool {
         self.known.iter().any(|key| key.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('.')))
     }
 }
 
 impl Reader<'_> {
+    /// The endpoints of `[[app.webhooks]]` or of an app of `[[apps]]`, as `webhooks[0].url` and so on.
+    fn webhooks(&mut self, place: &Place<'_>, items: &[Spanned<DeValue<'_>>], into: &mut Values) {
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{}[{index}]", place.path);
+            let known: Vec<_> =
+                Webhook::TABLE.iter().map(|setting| format!("{path}.{}", setting.key)).collect();
+            if let Some(table) = item.get_ref().as_table() {
+                self.section(&Place { path: path.clone(), known: &known }, table, into);
+            }
+            if !into.contains_key(&known[0]) {
+                let line = self.line(item.span().start);
+                self.problems.push(format!("{}:{line}: {} must be set", self.name, known[0]));
+            }
+        }
+    }
+
     fn line(&self, offset: usize) -> usize {
         let end = offset.min(self.text.len());
         self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
@@ -122,6 +144,7 @@ impl Reader<'_> {
         let line = self.line(key.span().start);
         match value.get_ref() {
             DeValue::Table(table) if place.is_section() => self.section(place, table, into),
+            DeValue::Array(items) if place.is_webhooks() => self.webhooks(place, items, into),
             value if place.known.contains(&place.path) => match as_text(value) {
                 Some(text) => drop(into.insert(place.path.clone(), Found { text, line })),
                 None => self.problems.push(format!(

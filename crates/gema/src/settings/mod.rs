@@ -14,12 +14,13 @@ mod sources;
 mod tests;
 mod unavailable;
 mod value;
+mod webhooks;
 
 use gema_protocol::app::{Credentials, Secret};
 
 pub(crate) use declare::{Flag, Roles, Setting};
 pub(crate) use names::nearest;
-pub(crate) use registry::{App, Process};
+pub(crate) use registry::{App, Process, Webhook};
 pub(crate) use report::{print, reference};
 pub(crate) use sources::{Given, Inputs, Origin};
 pub(crate) use value::{AppProfile, ClientEventSenders, LogFormat, Queue, Scheme, TerminateCode};
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) process: Process,
     /// The apps; the first is the one of `REVERB_APP_*` and `[app]`, if it is set.
     pub(crate) apps: Vec<(Credentials, App)>,
+    /// The endpoints of webhooks, each with the id of its app.
+    pub(crate) webhooks: Vec<(String, Webhook)>,
     /// What the user should hear of once logging works.
     pub(crate) warnings: Vec<String>,
     /// What the user may hear of.
@@ -62,14 +65,14 @@ pub(crate) fn load(inputs: Inputs, role: Roles) -> Result<Outcome, Vec<String>> 
     let sources = Sources::read(inputs)?;
     let (unknown, warnings) = sources.unknown_variables();
     let notices = sources.notices();
-    let mut loader = Loader { sources, role, rows: Vec::new(), problems: unknown };
+    let mut loader = Loader { sources, role, rows: Vec::new(), webhooks: Vec::new(), problems: unknown };
     let process = loader.process();
     let apps = loader.apps();
-    let Loader { rows, problems, .. } = loader;
+    let Loader { rows, webhooks, problems, .. } = loader;
     let settings = match process {
         Some(process) if problems.is_empty() => {
             let warnings = warnings.into_iter().chain(doubts(&apps, role)).collect();
-            Ok(Settings { process, apps, warnings, notices })
+            Ok(Settings { process, apps, webhooks, warnings, notices })
         }
         _ => Err(problems),
     };
@@ -80,6 +83,7 @@ struct Loader {
     sources: Sources,
     role: Roles,
     rows: Vec<Row>,
+    webhooks: Vec<(String, Webhook)>,
     problems: Vec<String>,
 }
 
@@ -146,6 +150,7 @@ impl Loader {
         if !missing.is_empty() {
             self.refuse([format!("{} must be set, too, for the app to work", missing.join(" and "))]);
         }
+        self.webhooks(path, app.as_ref().and_then(|app| app.id.as_deref()));
         let app = app?;
         let (id, key, secret) = (app.id.clone()?, app.key.clone()?, app.secret.as_ref()?);
         Some((Credentials { id, key, secret: Secret::new(secret.expose().to_owned()) }, app))
@@ -185,16 +190,21 @@ impl Row {
 
     /// Why this value cannot be used.
     fn refusal(&self) -> String {
-        let Given { text, origin } = &self.given;
-        let name = match origin {
+        let text = &self.given.text;
+        let shown = if self.setting.secret { "is not valid".to_owned() } else { format!("is {text:?}") };
+        format!("{} {shown}; it must be {}", self.name(), (self.setting.expected)())
+    }
+
+    /// The setting as its user calls it, and where the value stands.
+    fn name(&self) -> String {
+        let origin = &self.given.origin;
+        match origin {
             Origin::Flag(_) => origin.to_string(),
             Origin::File(..) => format!("{} ({origin})", self.key),
             Origin::Default | Origin::Variable | Origin::DotEnv(..) => {
                 format!("{} ({origin})", self.setting.env)
             }
-        };
-        let shown = if self.setting.secret { "is not valid".to_owned() } else { format!("is {text:?}") };
-        format!("{name} {shown}; it must be {}", (self.setting.expected)())
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which names are settings, which belong to somebody else, and which known name an unknown one resembles.
 
 use super::declare::Setting;
-use super::registry::{App, NEEDLESS, Process};
+use super::registry::{App, NEEDLESS, Process, Webhook};
 
 /// What a variable of the environment or `.env` is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ fn is_exposed_port(name: &str) -> bool {
 
 /// Every variable that is known.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
-    let settings = Process::TABLE.iter().chain(App::TABLE).map(|setting| setting.env);
+    let settings = Process::TABLE.iter().chain(App::TABLE).chain(Webhook::TABLE).map(|setting| setting.env);
     settings.chain(NEEDLESS.iter().map(|needless| needless.env))
 }
 
@@ -63,14 +63,20 @@ pub(crate) fn app_key(setting: &Setting) -> String {
     format!("app.{}", setting.key)
 }
 
+/// The key of a setting in an app's `webhook`.
+pub(crate) fn webhook_key(setting: &Setting) -> String {
+    format!("webhook.{}", setting.key)
+}
+
 /// Every dotted key of `gema.toml` outside `[[apps]]`.
 pub(crate) fn process_keys() -> impl Iterator<Item = String> {
-    Process::TABLE.iter().map(|setting| setting.key.to_owned()).chain(App::TABLE.iter().map(app_key))
+    let process = Process::TABLE.iter().map(|setting| setting.key.to_owned());
+    process.chain(app_keys().map(|key| format!("app.{key}")))
 }
 
 /// Every dotted key within one of `[[apps]]`.
 pub(crate) fn app_keys() -> impl Iterator<Item = String> {
-    App::TABLE.iter().map(|setting| setting.key.to_owned())
+    App::TABLE.iter().map(|setting| setting.key.to_owned()).chain(Webhook::TABLE.iter().map(webhook_key))
 }
 
 /// The candidate that looks most like `name`. Dotted names also count as alike when their last parts are, so that

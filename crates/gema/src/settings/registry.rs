@@ -6,10 +6,12 @@
 
 use std::path::PathBuf;
 
+use gema_broadcast::WebhookUrl;
+
 use super::declare::{Flag, Roles, Setting, read, settings};
 use super::value::{
-    AppProfile, Bytes, ClientEventSenders, Count, Database, Host, LogFormat, Origins, Port, Prefix, Queue,
-    Scheme, Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole, Zone,
+    AppProfile, Bytes, ClientEventSenders, Count, Database, Host, LogFormat, Names, Origins, Port, Prefix,
+    Queue, Scheme, Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole, Zone,
 };
 
 /// The roles that hold WebSocket connections.
@@ -263,6 +265,23 @@ settings! {
         /// Whether a client above the limit is also disconnected, with 4100: it comes back after a second.
         rate_limit_terminate: bool = "false",
             Setting::named("REVERB_APP_RATE_LIMIT_TERMINATE", "rate_limiting.terminate_on_limit").used_by(SOCKETS);
+    }
+}
+
+settings! {
+    /// The settings of an endpoint that gets an app's webhooks.
+    Webhook {
+        /// Where events are posted. A user name and password in it are sent as HTTP Basic authentication.
+        url: Option<WebhookUrl> = "",
+            Setting::named("REVERB_APP_WEBHOOK_URL", "url").used_by(SOCKETS).secret();
+        /// Which events: `channel_occupied`, `channel_vacated`, `member_added`, `member_removed`, `client_event`,
+        /// `cache_miss`, `subscription_count`. Unset: all, `subscription_count` only if clients are told it, too.
+        events: Option<Names> = "", Setting::named("REVERB_APP_WEBHOOK_EVENTS", "events").used_by(SOCKETS);
+        /// Only events of channels whose name starts like this. Unset: of all.
+        channel_prefix: Option<String> = "",
+            Setting::named("REVERB_APP_WEBHOOK_CHANNEL_PREFIX", "channel_prefix").used_by(SOCKETS);
+        /// Whether events that happen within 50 ms share a request.
+        batching: bool = "true", Setting::named("REVERB_APP_WEBHOOK_BATCHING", "batching").used_by(SOCKETS);
     }
 }
 

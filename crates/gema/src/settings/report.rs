@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Row;
 use super::declare::Setting;
 use super::names;
-use super::registry::{App, NEEDLESS, Process};
+use super::registry::{App, NEEDLESS, Process, Webhook};
 
 /// One line per setting: its key, value and origin. Secrets are masked.
 pub(crate) fn print(rows: &[Row]) -> String {
@@ -44,6 +44,10 @@ pub(crate) fn reference() -> String {
     let _ = writeln!(page, "\n## `[app]` and `[[apps]]`\n{APPS}\n{TABLE_HEAD}");
     for setting in App::TABLE {
         describe(&mut page, setting, &names::app_key(setting));
+    }
+    let _ = writeln!(page, "\n## `[app.webhook]` and `[[app.webhooks]]`\n{WEBHOOKS}\n{TABLE_HEAD}");
+    for setting in Webhook::TABLE {
+        describe(&mut page, setting, &format!("app.{}", names::webhook_key(setting)));
     }
     page.push_str("\n## Accepted and without effect\n\n");
     for needless in NEEDLESS {
@@ -88,4 +92,9 @@ errors, an unknown `REVERB_*` variable is a warning, all other variables are ign
 const APPS: &str = "
 `[app]` and the variables describe one app. Each `[[apps]]` of `gema.toml` adds another with the same keys and its
 own `id`, `key` and `secret`; what it leaves out it has from `[app]`. The attendance API uses the first app.
+";
+
+const WEBHOOKS: &str = "
+`[app.webhook]` and the variables describe one endpoint. Each `[[app.webhooks]]` adds another with the same keys. An app
+of `[[apps]]` has its own, as `[apps.webhook]` and `[[apps.webhooks]]`; it has none from `[app]`.
 ";

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::names::{app_key, app_keys, process_keys, variables};
+use super::names::{app_key, app_keys, process_keys, variables, webhook_key};
 use super::registry::NEEDLESS;
-use super::{App, Inputs, Outcome, Process, Roles, Setting, load, print, reference};
+use super::{App, Inputs, Outcome, Process, Roles, Setting, Webhook, load, print, reference};
 
 const APP: &str = "REVERB_APP_ID=1\nREVERB_APP_KEY=k\nREVERB_APP_SECRET=hush\n";
 
@@ -50,7 +50,9 @@ impl Case {
 
 fn all_settings() -> impl Iterator<Item = (&'static Setting, String)> {
     let process = Process::TABLE.iter().map(|setting| (setting, setting.key.to_owned()));
-    process.chain(App::TABLE.iter().map(|setting| (setting, app_key(setting))))
+    let app = App::TABLE.iter().map(|setting| (setting, app_key(setting)));
+    let webhook = Webhook::TABLE.iter().map(|setting| (setting, format!("app.{}", webhook_key(setting))));
+    process.chain(app).chain(webhook)
 }
 
 /// The same name with its last letter doubled.
@@ -300,7 +302,11 @@ fn two_apps_may_not_share_an_id_or_a_key() {
 
 #[test]
 fn a_secret_is_in_nothing_that_is_printed() {
-    let case = || Case::new().file(".env", format!("{APP}REDIS_PASSWORD=hush2\nREDIS_URL=redis://:hush3@h"));
+    let case = || {
+        let lines =
+            "REDIS_PASSWORD=hush2\nREDIS_URL=redis://:hush3@h\nREVERB_APP_WEBHOOK_URL=http://a:hush4@h/";
+        Case::new().file(".env", format!("{APP}{lines}"))
+    };
     let outcome = case().load(Roles::SERVE);
     let printed = print(&outcome.rows);
     assert!(printed.contains("app.secret") && printed.contains("***"), "{printed}");
@@ -362,4 +368,82 @@ fn who_lets_everybody_send_client_events_is_warned() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("app 2: accept_client_events_from is all"), "{warnings:?}");
     assert_eq!(case().load(Roles::WORKER).settings.unwrap().warnings, [""; 0]);
+}
+
+/// The URLs of the endpoints, each with its app.
+fn endpoints(case: Case) -> Vec<(String, String)> {
+    let settings = case.load(Roles::BROADCAST).settings.unwrap();
+    let url = |webhook: &Webhook| webhook.url.as_ref().unwrap().to_string();
+    settings.webhooks.iter().map(|(app, webhook)| (app.clone(), url(webhook))).collect()
+}
+
+#[test]
+fn each_app_has_its_own_endpoints() {
+    let toml = "[app.webhook]\nurl = \"http://toml/\"\n[[app.webhooks]]\nurl = \"http://a/\"\nbatching = false\n\
+        [[app.webhooks]]\nurl = \"http://b/\"\nevents = [\"cache_miss\"]\nchannel_prefix = \"cache-x\"\n\
+        [[apps]]\nid = 2\nkey = \"k2\"\nsecret = \"s2\"\nwebhook.url = \"http://c/\"\n\
+        [[apps.webhooks]]\nurl = \"http://d/\"\n[[apps]]\nid = 3\nkey = \"k3\"\nsecret = \"s3\"\n";
+    let case = || Case::new().file(".env", APP).file("gema.toml", toml);
+    let pairs = |first: &str| {
+        let all =
+            [("1", first), ("1", "http://a/"), ("1", "http://b/"), ("2", "http://c/"), ("2", "http://d/")];
+        all.map(|(app, url)| (app.to_owned(), url.to_owned())).to_vec()
+    };
+    assert_eq!(endpoints(case()), pairs("http://toml/"));
+    assert_eq!(endpoints(case().var("REVERB_APP_WEBHOOK_URL", "http://env/")), pairs("http://env/"));
+    let settings = case().load(Roles::BROADCAST).settings.unwrap();
+    let (_, first) = &settings.webhooks[1];
+    assert!(!first.batching && first.events.is_none() && first.channel_prefix.is_none());
+    let (_, second) = &settings.webhooks[2];
+    assert_eq!(second.events.as_ref().unwrap().0, ["cache_miss"]);
+    assert_eq!((second.batching, second.channel_prefix.as_deref()), (true, Some("cache-x")));
+    let row = winner(&case().load(Roles::BROADCAST), "app.webhooks[1].channel_prefix");
+    assert_eq!(row, ("cache-x".to_owned(), "gema.toml:9".to_owned()));
+}
+
+#[test]
+fn without_an_address_there_is_no_endpoint() {
+    for unset in ["", "null"] {
+        let case = Case::new().file(".env", APP).var("REVERB_APP_WEBHOOK_URL", unset);
+        assert_eq!(endpoints(case.var("REVERB_APP_WEBHOOK_EVENTS", "cache_miss")), []);
+    }
+}
+
+#[test]
+fn what_is_wrong_about_an_endpoint_is_named() {
+    let variables = [
+        (
+            "REVERB_APP_WEBHOOK_URL",
+            "ftp://hush/",
+            "REVERB_APP_WEBHOOK_URL (environment) is not valid; it must be an address that begins with http:// or \
+             https://",
+        ),
+        (
+            "REVERB_APP_WEBHOOK_EVENTS",
+            "cache_miss, chanel_ocupied",
+            "REVERB_APP_WEBHOOK_EVENTS (environment): there is no event \"chanel_ocupied\"; did you mean \
+             channel_occupied?",
+        ),
+    ];
+    for (name, value, sentence) in variables {
+        let case = || Case::new().file(".env", APP).var(name, value);
+        assert_eq!(case().problems(Roles::BROADCAST), [sentence]);
+        assert_eq!(case().problems(Roles::ATTENDANCE), [""; 0]);
+    }
+    let files = [
+        (
+            "[[app.webhooks]]\nevents = \"member_aded\"\nurl = \"http://a\"",
+            "app.webhooks[0].events (gema.toml:2): there is no event \"member_aded\"; did you mean member_added?",
+        ),
+        ("[[app.webhooks]]\nbatching = true", "gema.toml:1: app.webhooks[0].url must be set"),
+        (
+            "[[apps]]\n[[apps.webhooks]]\nurl = \"http://a\"\n[[apps.webhooks]]\nurl = \"http://a\"\nevent = \"\"",
+            "gema.toml:6: webhooks[1].event is not a setting; did you mean webhooks[1].events?",
+        ),
+        ("[app]\nwebhooks = 1", "gema.toml:2: app.webhooks is not a setting; did you mean app.webhook.url?"),
+    ];
+    for (toml, sentence) in files {
+        let case = Case::new().file(".env", APP).file("gema.toml", toml);
+        assert_eq!(case.problems(Roles::BROADCAST), [sentence], "{toml}");
+    }
 }

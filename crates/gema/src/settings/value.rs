@@ -156,6 +156,22 @@ impl Value for Origins {
     }
 }
 
+/// Several names, separated by commas (in `gema.toml` an array of strings does as well).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Names(pub(crate) Vec<String>);
+
+impl Value for Names {
+    fn expected() -> String {
+        "names separated by commas".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names: Vec<_> = names.map(str::to_owned).collect();
+        (!names.is_empty()).then_some(Self(names))
+    }
+}
+
 /// A path prefix of all routes, normalised to "" or "/a/b".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prefix(pub(crate) String);
@@ -222,6 +238,16 @@ impl Value for Zone {
 
     fn parse(text: &str) -> Option<Self> {
         gema_attendance::is_time_zone(text).then(|| Self(text.to_owned()))
+    }
+}
+
+impl Value for gema_broadcast::WebhookUrl {
+    fn expected() -> String {
+        WebUrl::expected()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::parse(text)
     }
 }
 

@@ -1,14 +1,16 @@
 //! `client-*` events: from one subscriber to the others, without the app's back end.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gema_protocol::channel::ChannelKind;
 use gema_protocol::error::ErrorEvent;
 use gema_protocol::frame;
+use gema_protocol::webhook::event::Sent;
 use serde_json::value::RawValue;
 
-use crate::channel::Delivery;
+use crate::channel::{Channel, Delivery};
 use crate::config::ClientEvents;
 use crate::connection::session::Session;
 
@@ -34,8 +36,18 @@ pub(in crate::connection) fn run(
         return from_outside(session, event);
     };
     let user_id = joined.user().map(gema_protocol::presence::UserId::as_str);
+    Ok(pass_on(session, event, channel, user_id))
+}
+
+fn pass_on(
+    session: &Session,
+    event: &ClientEvent<'_>,
+    channel: &Arc<Channel>,
+    user_id: Option<&str>,
+) -> Delivery {
     let frame = frame::client_event(&event.event, channel.name(), event.data, user_id);
-    Ok(channel.publish(frame, Some(session.outbound().id())))
+    let socket_id = session.outbound().id();
+    channel.publish_client_event(frame, &Sent { event: &event.event, data: event.data, socket_id, user_id })
 }
 
 /// Passes the event of a connection that has not joined the channel on, if the app hears everybody. Nobody has signed who
@@ -46,8 +58,7 @@ fn from_outside(session: &Session, event: &ClientEvent<'_>) -> Result<Delivery, 
         return Err(ErrorEvent::not_a_member());
     }
     let Some(channel) = app.channels.get(&event.channel) else { return Ok(Delivery::done()) };
-    let frame = frame::client_event(&event.event, channel.name(), event.data, None);
-    Ok(channel.publish(frame, Some(session.outbound().id())))
+    Ok(pass_on(session, event, &channel, None))
 }
 
 /// Whether this app takes such an event on such a channel.

@@ -7,6 +7,7 @@ use gema_protocol::error::ErrorEvent;
 use gema_protocol::frame;
 use gema_protocol::message::Subscribe;
 use gema_protocol::presence::Member;
+use gema_protocol::webhook::decide::Fact;
 
 use crate::cache::Cached;
 use crate::channel::Joiner;
@@ -34,7 +35,12 @@ fn join_cached(session: &mut Session, name: ChannelName, member: Option<&Member>
     let cached = slot.lock();
     let hit = cached.as_ref().filter(|event| event.remaining().is_some());
     let then = hit.map_or_else(|| frame::cache_miss(&name), |Cached { frame, .. }| frame.clone());
-    join(session, name, member, Some(&then))
+    let missed = hit.is_none().then(|| name.clone());
+    join(session, name, member, Some(&then))?;
+    if let (Some(name), Some(facts)) = (missed, &session.app().facts) {
+        facts.push(Fact::Missed(name));
+    }
+    Ok(())
 }
 
 fn join(

@@ -1,0 +1,86 @@
+//! Decides about an app's facts and gives each event to the endpoints that want it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gema_protocol::webhook::decide::{Decider, Periods};
+use gema_protocol::webhook::event::Event;
+use tokio::time::{Instant, sleep_until};
+
+use super::endpoint::Endpoint;
+use super::facts::Facts;
+use super::losses::Losses;
+use super::{Stages, WebhookRules};
+use crate::app::App;
+
+/// How long to sleep when nothing is due.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// One app's decisions.
+pub(super) struct Desk {
+    facts: Arc<Facts>,
+    decider: Decider,
+    endpoints: Vec<Arc<Endpoint>>,
+    losses: Losses,
+    stages: Stages,
+}
+
+impl Desk {
+    pub(super) fn new(
+        app: &App,
+        facts: Arc<Facts>,
+        endpoints: Vec<Arc<Endpoint>>,
+        rules: &WebhookRules,
+        stages: &Stages,
+    ) -> Self {
+        let decider = Decider::new(Periods { grace: rules.grace, miss: app.config.limits.cache_ttl });
+        let losses = Losses::new(&app.config.credentials.id, "all endpoints");
+        Self { facts, decider, endpoints, losses, stages: stages.clone() }
+    }
+
+    /// Works until no fact can come any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            // Read before the queue: what is pushed later must be younger than what has become due.
+            let last = self.stages.told.is_cancelled();
+            self.decide();
+            if last {
+                return self.losses.flush();
+            }
+            self.wait().await;
+        }
+    }
+
+    fn decide(&mut self) {
+        let mut events = Vec::new();
+        if self.stages.ending.is_cancelled() {
+            self.decider.finish(&mut events);
+        }
+        let now = self.facts.now();
+        let (facts, lost) = self.facts.take();
+        for (at, fact) in facts {
+            self.decider.on(fact, at, &mut events);
+        }
+        self.decider.release(now, &mut events);
+        for event in &events {
+            self.hand_out(event);
+        }
+        self.losses.add("too much happened at once, its queue was full", lost);
+    }
+
+    fn hand_out(&self, event: &Event) {
+        self.endpoints.iter().for_each(|endpoint| endpoint.offer(event));
+    }
+
+    async fn wait(&mut self) {
+        let due = self.decider.next_due().map(|time| self.facts.moment(time));
+        let next = [due, self.losses.line_due()].into_iter().flatten().min();
+        tokio::select! {
+            () = self.facts.news() => {}
+            () = sleep_until(next.unwrap_or_else(|| Instant::now() + LONG)) => {}
+            () = self.stages.told.cancelled() => {}
+            () = self.stages.ending.cancelled(), if !self.stages.ending.is_cancelled() => {}
+        }
+        self.losses.report();
+    }
+}

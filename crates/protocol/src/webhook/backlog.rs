@@ -1,0 +1,281 @@
+//! The queue of one endpoint: bounded in bytes, handed out in batches, in order for each channel.
+//!
+//! A batch that is on its way keeps its channels: their later events wait until it is [`Backlog::finished`], however
+//! often it is tried. Events of other channels go on meanwhile.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::event::Event;
+use crate::channel::ChannelName;
+
+/// How much one request may carry. A single event that is larger goes alone.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSize {
+    /// Events.
+    pub events: usize,
+    /// Bytes of these.
+    pub bytes: usize,
+}
+
+/// Events of one request.
+#[derive(Debug)]
+pub struct Batch {
+    events: Vec<Event>,
+}
+
+impl Batch {
+    /// At least one, in order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+}
+
+/// What an endpoint has not taken yet.
+#[derive(Debug)]
+pub struct Backlog {
+    channels: HashMap<ChannelName, Lane>,
+    /// Channels with events that wait and none on its way, in the order in which they began to wait.
+    ready: VecDeque<ChannelName>,
+    /// Events of these channels.
+    ready_events: usize,
+    /// Of what waits and what is on its way.
+    bytes: usize,
+    len: usize,
+    bound: usize,
+    newest: u64,
+    refused: u64,
+}
+
+/// One channel's events that wait, each with its number among all.
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<(u64, Event)>,
+    busy: bool,
+}
+
+impl Backlog {
+    /// Empty, with room for `bound` bytes.
+    #[must_use]
+    pub fn new(bound: usize) -> Self {
+        let (channels, ready) = (HashMap::new(), VecDeque::new());
+        Self { channels, ready, ready_events: 0, bytes: 0, len: 0, bound, newest: 0, refused: 0 }
+    }
+
+    /// Appends an event, or counts it as refused when there is no room.
+    pub fn push(&mut self, event: Event) {
+        if self.bytes + event.size() > self.bound {
+            self.refused += 1;
+            return;
+        }
+        self.bytes += event.size();
+        self.len += 1;
+        self.newest += 1;
+        let channel = event.channel().clone();
+        let lane = self.channels.entry(channel.clone()).or_default();
+        lane.waiting.push_back((self.newest, event));
+        if !lane.busy {
+            self.ready_events += 1;
+            if lane.waiting.len() == 1 {
+                self.ready.push_back(channel);
+            }
+        }
+    }
+
+    /// How many were refused since the last call.
+    pub fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Events that wait or are on their way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Is there nothing left to do?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Does enough wait for a whole batch?
+    #[must_use]
+    pub fn fills(&self, size: BatchSize) -> bool {
+        self.ready_events >= size.events
+    }
+
+    /// The next batch: of the channels that have waited longest, as much as fits. Within it, all events are in order.
+    pub fn take(&mut self, size: BatchSize) -> Option<Batch> {
+        let mut batch = Filling { size, bytes: 0, events: Vec::new() };
+        while batch.events.len() < size.events
+            && let Some(channel) = self.ready.front()
+        {
+            let Some(lane) = self.channels.get_mut(channel) else { break };
+            let waited = lane.waiting.len();
+            if !batch.fill_from(lane) {
+                break;
+            }
+            self.ready_events -= waited;
+            self.ready.pop_front();
+        }
+        batch.events.sort_unstable_by_key(|(number, _)| *number);
+        let events: Vec<_> = batch.events.into_iter().map(|(_, event)| event).collect();
+        (!events.is_empty()).then_some(Batch { events })
+    }
+
+    /// A batch was delivered or given up.
+    pub fn finished(&mut self, batch: &Batch) {
+        self.len -= batch.events.len();
+        for event in &batch.events {
+            self.bytes -= event.size();
+            self.free(event.channel());
+        }
+    }
+
+    /// Lets the channel's next events go. Called for each event of a batch; only the first call changes anything.
+    fn free(&mut self, channel: &ChannelName) {
+        let Some(lane) = self.channels.get_mut(channel).filter(|lane| lane.busy) else { return };
+        lane.busy = false;
+        if lane.waiting.is_empty() {
+            self.channels.remove(channel);
+        } else {
+            self.ready_events += lane.waiting.len();
+            self.ready.push_back(channel.clone());
+        }
+    }
+}
+
+/// A batch in the making.
+struct Filling {
+    size: BatchSize,
+    bytes: usize,
+    events: Vec<(u64, Event)>,
+}
+
+impl Filling {
+    /// Takes a channel's events as far as there is room, and keeps the channel busy then. False when not even one fits.
+    fn fill_from(&mut self, lane: &mut Lane) -> bool {
+        while let Some((_, event)) = lane.waiting.front() {
+            let fits = self.bytes + event.size() <= self.size.bytes || self.events.is_empty();
+            if !fits || self.events.len() >= self.size.events {
+                break;
+            }
+            self.bytes += event.size();
+            lane.busy = true;
+            self.events.extend(lane.waiting.pop_front());
+        }
+        lane.busy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::event::body;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    const SIZE: BatchSize = BatchSize { events: 3, bytes: 10_000 };
+
+    /// Events whose count tells them apart.
+    fn event(channel: &str, number: usize) -> Event {
+        Event::subscription_count(&ChannelName::parse(channel, 200).unwrap(), number)
+    }
+
+    fn shown(batch: &Batch) -> Vec<String> {
+        let all: serde_json::Value = serde_json::from_str(&body(0, batch.events())).unwrap();
+        let shown = all["events"].as_array().unwrap().iter();
+        shown
+            .map(|event| format!("{}{}", event["channel"].as_str().unwrap(), event["subscription_count"]))
+            .collect()
+    }
+
+    fn filled(bound: usize, events: &[(&str, usize)]) -> Backlog {
+        let mut backlog = Backlog::new(bound);
+        events.iter().for_each(|(channel, number)| backlog.push(event(channel, *number)));
+        backlog
+    }
+
+    #[test]
+    fn a_batch_keeps_its_channels_until_it_is_finished() {
+        let mut backlog = filled(10_000, &[("a", 1), ("b", 2), ("a", 3), ("a", 4), ("c", 5), ("b", 6)]);
+        assert!(backlog.fills(SIZE));
+        let first = backlog.take(SIZE).unwrap();
+        assert_eq!(shown(&first), ["a1", "a3", "a4"]);
+        backlog.push(event("a", 7));
+        let second = backlog.take(SIZE).unwrap();
+        assert_eq!(shown(&second), ["b2", "c5", "b6"], "in one request the order is that of all channels");
+        assert!(backlog.take(SIZE).is_none());
+        backlog.finished(&second);
+        assert!(backlog.take(SIZE).is_none());
+        backlog.finished(&first);
+        let third = backlog.take(SIZE).unwrap();
+        assert_eq!(shown(&third), ["a7"]);
+        backlog.finished(&third);
+        assert!(backlog.is_empty() && backlog.bytes == 0 && backlog.channels.is_empty());
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_a_large_event_goes_alone() {
+        let two = 2 * event("a", 1).size();
+        let mut backlog = filled(10_000, &[("a", 1), ("a", 2), ("a", 3)]);
+        let batch = backlog.take(BatchSize { events: 100, bytes: two }).unwrap();
+        assert_eq!(shown(&batch), ["a1", "a2"]);
+        backlog.finished(&batch);
+        let batch = backlog.take(BatchSize { events: 100, bytes: 1 }).unwrap();
+        assert_eq!(shown(&batch), ["a3"]);
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted_also_while_a_batch_is_on_its_way() {
+        let mut backlog = filled(2 * event("a", 1).size(), &[("a", 1), ("a", 2), ("a", 3)]);
+        assert_eq!((backlog.len(), backlog.take_refused(), backlog.take_refused()), (2, 1, 0));
+        let batch = backlog.take(SIZE).unwrap();
+        backlog.push(event("b", 1));
+        assert_eq!(backlog.take_refused(), 1);
+        backlog.finished(&batch);
+        backlog.push(event("b", 1));
+        assert_eq!((backlog.len(), backlog.take_refused()), (1, 0));
+    }
+
+    proptest! {
+        /// Batches come and go in any order; each channel's events are handed out in theirs, one batch at a time, and none
+        /// is forgotten.
+        #[test]
+        fn each_channel_stays_in_order(steps in prop::collection::vec((0u8..4, 0usize..4), 1..200)) {
+            let mut backlog = Backlog::new(usize::MAX);
+            let (mut pushed, mut on_the_way) = (HashMap::<String, Vec<usize>>::new(), Vec::<Batch>::new());
+            let mut taken = pushed.clone();
+            let mut note = |batch: &Batch| for shown in shown(batch) {
+                let (channel, number) = shown.split_at(1);
+                taken.entry(channel.to_owned()).or_default().push(number.parse().unwrap());
+            };
+            for (number, (what, which)) in steps.into_iter().enumerate() {
+                match what {
+                    0 | 1 => {
+                        let channel = ["a", "b", "c", "d"][which];
+                        backlog.push(event(channel, number));
+                        pushed.entry(channel.to_owned()).or_default().push(number);
+                    }
+                    2 => if let Some(batch) = backlog.take(SIZE) {
+                        let mut busy = on_the_way.iter().flat_map(Batch::events);
+                        prop_assert!(!busy.any(|e| batch.events().iter().any(|own| own.channel() == e.channel())));
+                        note(&batch);
+                        on_the_way.push(batch);
+                    },
+                    _ if on_the_way.is_empty() => {}
+                    _ => backlog.finished(&on_the_way.swap_remove(which % on_the_way.len())),
+                }
+            }
+            on_the_way.drain(..).for_each(|batch| backlog.finished(&batch));
+            while let Some(batch) = backlog.take(SIZE) {
+                note(&batch);
+                backlog.finished(&batch);
+            }
+            prop_assert!(backlog.is_empty() && backlog.bytes == 0 && backlog.ready_events == 0);
+            prop_assert!(backlog.channels.is_empty() && backlog.ready.is_empty());
+            prop_assert_eq!(taken, pushed);
+        }
+    }
+}
