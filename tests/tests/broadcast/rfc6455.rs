@@ -158,7 +158,7 @@ async fn fragments_make_one_message_and_are_in_order() {
     check_all(
         &gema,
         &[
-            ("a fragment for each octet", octets, stays(&[ponged.clone()])),
+            ("a fragment for each octet", octets, stays(std::slice::from_ref(&ponged))),
             ("empty fragments", empty.concat(), stays(&[ponged.clone(), refused()])),
             ("a message of empty fragments", empty_message.concat(), stays(&[refused()])),
             ("binary fragments", binary.concat(), stays(&[ponged])),
