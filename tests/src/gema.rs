@@ -299,5 +299,5 @@ fn address(log: &str, words: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once(words)?;
     let (line, _) = rest.split_once('\n')?;
     let (_, place) = line.split_once("://")?;
-    place.split([',', '/', ' ']).next()?.parse().ok()
+    place.split([',', '/', ' ', '"']).next()?.parse().ok()
 }

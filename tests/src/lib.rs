@@ -32,3 +32,10 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub trait Wire: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Wire for T {}
+
+/// Lets this process open as many files as the system allows, for tests with thousands of sockets.
+pub fn many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let hard = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }).expect("up to the hard limit");
+}

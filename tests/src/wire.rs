@@ -84,6 +84,11 @@ impl Wire {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Goes without a word: the peer gets a reset.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().expect("a TCP socket");
+    }
+
     /// The next frame.
     pub async fn next(&mut self) -> Seen {
         loop {

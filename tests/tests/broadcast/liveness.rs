@@ -156,7 +156,7 @@ async fn r_sockudo_30_a_client_that_only_pings_stays() {
 #[tokio::test]
 async fn r_reverb_224_a_client_that_sends_control_frames_is_pinged_by_control_frames() {
     let gema = impatient().start().await;
-    for first in [Message::Ping(Vec::new().into()), Message::Pong(Vec::new().into())] {
+    let after = async |first| {
         let mut client = gema.client().await;
         assert!(matches!(asked(&mut client).await, Heard::Frame(_)), "events are the default");
         client.send_message(first).await;
@@ -172,7 +172,8 @@ async fn r_reverb_224_a_client_that_sends_control_frames_is_pinged_by_control_fr
         })
         .await;
         lives(&mut client).await;
-    }
+    };
+    tokio::join!(after(Message::Ping(Vec::new().into())), after(Message::Pong(Vec::new().into())));
 }
 
 #[tokio::test]

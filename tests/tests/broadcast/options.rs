@@ -1,7 +1,6 @@
 //! What an operator can switch for an app, seen from outside. The defaults and every name are tested where settings are
 //! wired; here is what each option does.
 
-use gema_protocol::signature::{sign_channel, sign_user};
 use gema_tests::{Client, Gema, Setup};
 use serde_json::json;
 
@@ -12,30 +11,6 @@ async fn with(env: &[(&str, &str)]) -> Gema {
 /// A client whose URL has this query.
 async fn open(gema: &Gema, query: &str) -> Client {
     Client::open(gema.broadcast, &format!("/app/{}{query}", gema.app.key), &[]).await
-}
-
-/// Asks to be signed in without looking at the answer.
-async fn ask_sign_in(gema: &Gema, client: &mut Client, id: &str) {
-    let user_data = json!({ "id": id }).to_string();
-    let auth = sign_user(&gema.app, &client.socket_id, &user_data);
-    client.send("pusher:signin", json!({ "auth": auth, "user_data": user_data }), None).await;
-}
-
-async fn sign_in(gema: &Gema, client: &mut Client, id: &str) {
-    ask_sign_in(gema, client, id).await;
-    client.expect("pusher:signin_success").await;
-    client.nothing_came().await;
-}
-
-async fn join(gema: &Gema, client: &mut Client, channel: &str, channel_data: &str) {
-    let auth = sign_channel(&gema.app, &client.socket_id, channel, Some(channel_data));
-    client
-        .send(
-            "pusher:subscribe",
-            json!({"channel": channel, "auth": auth, "channel_data": channel_data}),
-            None,
-        )
-        .await;
 }
 
 #[tokio::test]
@@ -100,8 +75,7 @@ async fn r_reverb_272_all_hears_strangers_but_nobody_who_pretends_to_be_a_member
         .await;
     assert_eq!(member.frame().await.text, r#"{"event":"client-x","channel":"private-a","data":{"a":1}}"#);
     let mut present = gema.client().await;
-    join(&gema, &mut present, "presence-a", r#"{"user_id":"7"}"#).await;
-    present.expect("pusher_internal:subscription_succeeded").await;
+    present.join(&gema.app, "presence-a", r#"{"user_id":"7"}"#).await;
     stranger.send_text(r#"{"event":"client-x","channel":"presence-a","data":1,"user_id":"7"}"#).await;
     assert_eq!(present.frame().await.text, r#"{"event":"client-x","channel":"presence-a","data":1}"#);
     // Nobody is there to hear it, and nothing begins to exist by it.
@@ -116,7 +90,7 @@ async fn all_changes_nothing_about_channels_that_take_no_client_events() {
     let gema = with(&[("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "all")]).await;
     let mut member = gema.subscriber("room").await;
     let mut user = gema.client().await;
-    sign_in(&gema, &mut user, "5").await;
+    user.sign_in(&gema.app, r#"{"id":"5"}"#).await;
     user.subscribe("#server-to-user-5", "").await;
     let mut stranger = gema.client().await;
     for channel in ["room", "cache-room", "#server-to-user-5", ""] {
@@ -136,7 +110,7 @@ async fn client_events_pass_on_public_channels_if_the_app_wants_that() {
     let mut stranger = gema.client().await;
     stranger.send("client-x", json!(2), Some("room")).await;
     assert_eq!(stranger.expect_error().await.0, 4009, "members only");
-    sign_in(&gema, &mut stranger, "5").await;
+    stranger.sign_in(&gema.app, r#"{"id":"5"}"#).await;
     stranger.subscribe("#server-to-user-5", "").await;
     stranger.send("client-x", json!(3), Some("#server-to-user-5")).await;
     assert_eq!(stranger.expect_error().await.0, 4301, "that channel is the back end's");
@@ -181,7 +155,7 @@ async fn clients_older_than_close_codes_hear_the_reason_as_an_error_first() {
     let gema = with(&[]).await;
     for (version, explained) in [(5, true), (6, false), (7, false)] {
         let mut client = open(&gema, &format!("?protocol={version}")).await.established().await;
-        sign_in(&gema, &mut client, "5").await;
+        client.sign_in(&gema.app, r#"{"id":"5"}"#).await;
         gema.api().post("/users/5/terminate_connections", &json!({})).await.ok();
         let reason = "You got disconnected by the app.".to_owned();
         if explained {
@@ -198,7 +172,7 @@ async fn who_has_not_signed_in_or_joined_in_time_is_closed() {
     let mut public = gema.subscriber("room").await;
     let mut private = gema.subscriber("private-a").await;
     let mut user = gema.client().await;
-    sign_in(&gema, &mut user, "5").await;
+    user.sign_in(&gema.app, r#"{"id":"5"}"#).await;
     let mut wrong = gema.client().await;
     wrong.ask_subscribe("private-a", "k:0").await;
     for client in [&mut stranger, &mut public, &mut wrong] {
@@ -212,7 +186,7 @@ async fn who_has_not_signed_in_or_joined_in_time_is_closed() {
 async fn an_app_without_sign_in_does_not_know_the_message() {
     let gema = with(&[("REVERB_APP_USER_AUTHENTICATION", "false")]).await;
     let mut client = gema.client().await;
-    ask_sign_in(&gema, &mut client, "5").await;
+    client.ask_sign_in(&gema.app, r#"{"id":"5"}"#).await;
     assert_eq!(client.expect_error().await.0, 4200);
     client.ask_subscribe("#server-to-user-5", "").await;
     assert_eq!(client.expect_error().await.0, 4009);
@@ -223,10 +197,7 @@ async fn watchlists_can_be_switched_off() {
     for (value, watched) in [("true", true), ("false", false)] {
         let gema = with(&[("REVERB_APP_WATCHLISTS", value)]).await;
         let mut client = gema.client().await;
-        let user_data = json!({"id": "5", "watchlist": ["6"]}).to_string();
-        let auth = sign_user(&gema.app, &client.socket_id, &user_data);
-        client.send("pusher:signin", json!({ "auth": auth, "user_data": user_data }), None).await;
-        client.expect("pusher:signin_success").await;
+        client.sign_in(&gema.app, r#"{"id":"5","watchlist":["6"]}"#).await;
         if watched {
             client.expect("pusher_internal:watchlist_events").await;
         }
@@ -238,7 +209,7 @@ async fn watchlists_can_be_switched_off() {
 async fn terminated_clients_may_be_asked_to_come_back() {
     let gema = with(&[("REVERB_APP_TERMINATE_CLOSE_CODE", "4200")]).await;
     let mut client = gema.client().await;
-    sign_in(&gema, &mut client, "5").await;
+    client.sign_in(&gema.app, r#"{"id":"5"}"#).await;
     gema.api().post("/users/5/terminate_connections", &json!({})).await.ok();
     assert_eq!(client.closed().await, (4200, "You got disconnected by the app.".to_owned()));
 }
@@ -248,9 +219,7 @@ async fn members_of_presence_channels_are_terminated_unless_the_app_switches_tha
     for (value, ends) in [("true", true), ("false", false)] {
         let gema = with(&[("REVERB_APP_TERMINATE_BY_PRESENCE", value)]).await;
         let mut client = gema.client().await;
-        join(&gema, &mut client, "presence-a", r#"{"user_id":"5"}"#).await;
-        client.expect("pusher_internal:subscription_succeeded").await;
-        client.nothing_came().await;
+        client.join(&gema.app, "presence-a", r#"{"user_id":"5"}"#).await;
         gema.api().post("/users/5/terminate_connections", &json!({})).await.ok();
         if ends {
             assert_eq!(client.closed().await.0, 4009);
@@ -275,8 +244,7 @@ async fn a_refused_subscription_is_told_on_its_channel_if_the_app_wants_that() {
     let gema =
         with(&[("REVERB_APP_SUBSCRIPTION_ERRORS", "true"), ("REVERB_APP_MAX_PRESENCE_MEMBERS", "1")]).await;
     let mut first = gema.client().await;
-    join(&gema, &mut first, "presence-a", r#"{"user_id":"1"}"#).await;
-    first.expect("pusher_internal:subscription_succeeded").await;
+    first.join(&gema.app, "presence-a", r#"{"user_id":"1"}"#).await;
     let mut client = gema.client().await;
     client.ask_subscribe("private-a", "wrong").await;
     let told = client.expect("pusher:subscription_error").await;
@@ -285,7 +253,7 @@ async fn a_refused_subscription_is_told_on_its_channel_if_the_app_wants_that() {
     assert_eq!(told.inner(), content);
     assert_eq!(client.expect_error().await, (4009, "Connection is unauthorized".to_owned()));
 
-    join(&gema, &mut client, "presence-a", r#"{"user_id":"2"}"#).await;
+    client.ask_signed(&gema.app, "presence-a", Some(r#"{"user_id":"2"}"#)).await;
     let told = client.expect("pusher:subscription_error").await.inner();
     assert_eq!((&told["type"], &told["status"]), (&json!("LimitReached"), &json!(4100)));
     assert_eq!(client.expect_error().await.0, 4100);
@@ -322,9 +290,10 @@ async fn members_and_batches_keep_to_their_limits() {
     ])
     .await;
     let mut client = gema.client().await;
-    join(&gema, &mut client, "presence-a", r#"{"user_id":"1","user_info":"123456789012345678"}"#).await;
-    client.expect("pusher_internal:subscription_succeeded").await;
-    join(&gema, &mut client, "presence-b", r#"{"user_id":"1","user_info":"1234567890123456789"}"#).await;
+    client.join(&gema.app, "presence-a", r#"{"user_id":"1","user_info":"123456789012345678"}"#).await;
+    client
+        .ask_signed(&gema.app, "presence-b", Some(r#"{"user_id":"1","user_info":"1234567890123456789"}"#))
+        .await;
     assert_eq!(client.expect_error().await.0, 4009);
     let event = json!({"name": "e", "channel": "a", "data": "x"});
     gema.api().post("/batch_events", &json!({"batch": [event, event]})).await.ok();
