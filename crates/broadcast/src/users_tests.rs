@@ -102,3 +102,40 @@ async fn nobody_is_kept_when_nobody_asks() {
     pass(GRACE).await;
     assert!(users.map.lock().is_empty(), "the grace ends also when the last watcher has gone");
 }
+
+/// A connection that signs in as one of three users and out again at random, and what a watcher must hear of it.
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_watchers_hear_each_change_once_and_end_with_the_truth() {
+    const IDS: [&str; 3] = ["a", "b", "c"];
+    let users = Arc::new(Users::default());
+    let mut watcher = pair().await;
+    users.watch(IDS.into_iter(), &watcher.0);
+    let mut connections = Vec::new();
+    for _ in 0..6 {
+        connections.push((pair().await.0, None::<&str>));
+    }
+    let mut random: u32 = 1;
+    for _ in 0..400 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [choice, who, id, _] = random.to_be_bytes().map(usize::from);
+        let (connection, signed_in) = &mut connections[who % 6];
+        match signed_in.take() {
+            Some(id) => users.sign_out(id, connection),
+            None => users.sign_in(signed_in.insert(IDS[id % 3]), connection),
+        }
+        if choice % 3 == 0 {
+            pass(GRACE / 2).await;
+        }
+    }
+    pass(GRACE).await;
+    let heard = heard(&watcher.0, &mut watcher.1).await;
+    for id in IDS {
+        let changes: Vec<&str> = heard.split(' ').skip(1).filter(|change| change[1..] == *id).collect();
+        assert!(changes.len() > 2, "nothing happened: {heard}");
+        for (at, change) in changes.iter().enumerate() {
+            assert_eq!(change.starts_with('+'), at % 2 == 0, "{id} in {heard}");
+        }
+        let is_online = connections.iter().any(|(_, signed_in)| *signed_in == Some(id));
+        assert_eq!(changes.len() % 2 == 1, is_online, "{id} in {heard}");
+    }
+}

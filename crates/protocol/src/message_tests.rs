@@ -1,7 +1,5 @@
 //! Tests of [`super::parse`].
 
-use proptest::prelude::*;
-
 use super::*;
 
 /// A message in short: its kind and its fields, `-` for one that is absent, `4200` for a refusal.
@@ -186,21 +184,4 @@ fn a_plain_message_is_borrowed_not_copied() {
         panic!("not understood");
     };
     assert!(matches!((s.channel, s.auth), (Cow::Borrowed(_), Some(Cow::Borrowed(_)))));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-    #[test]
-    fn no_text_panics(text in ".*", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-        let _ = parse(&text);
-        let _ = parse(&String::from_utf8_lossy(&bytes));
-    }
-
-    #[test]
-    fn no_near_miss_panics(at in 0_usize..100, with in any::<char>(), keep in any::<bool>()) {
-        let mut text: Vec<char> = r#"{"event":"pusher:subscribe","data":"{\"channel\":\"a\",\"auth\":null}"}"#.chars().collect();
-        let at = at % text.len();
-        if keep { text.insert(at, with) } else { text[at] = with }
-        let _ = parse(&text.into_iter().collect::<String>());
-    }
 }

@@ -77,8 +77,6 @@ impl Roster {
 mod tests {
     use super::*;
     use crate::limits::{Limits, Profile};
-    use proptest::prelude::*;
-    use std::collections::HashMap;
 
     fn member(id: u8) -> Member {
         Member::parse(&format!(r#"{{"user_id":"{id}"}}"#), &Limits::of(Profile::Reverb)).unwrap()
@@ -103,24 +101,5 @@ mod tests {
         roster.join(&Member::parse(r#"{"user_id":"1","user_info":"second"}"#, &limits).unwrap());
         let welcome = String::from_utf8_lossy(&roster.welcome("presence-a")).into_owned();
         assert!(welcome.contains(r#"\"ids\":[1],\"hash\":{\"1\":\"first\"}"#), "{welcome}");
-    }
-
-    proptest! {
-        #[test]
-        fn joins_and_leaves_equal_a_count_per_user(steps in prop::collection::vec((any::<bool>(), 0u8..4), 0..60)) {
-            let mut roster = Roster::default();
-            let mut model: HashMap<u8, usize> = HashMap::new();
-            for (joins, user) in steps {
-                let count = model.entry(user).or_default();
-                if joins {
-                    prop_assert_eq!(roster.join(&member(user)), *count == 0);
-                    *count += 1;
-                } else {
-                    prop_assert_eq!(roster.leave(&member(user).user_id).is_some(), *count == 1);
-                    *count = count.saturating_sub(1);
-                }
-            }
-            prop_assert_eq!(roster.len(), model.values().filter(|count| **count > 0).count());
-        }
     }
 }

@@ -63,6 +63,11 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
+        Self::set_with(&[]).await
+    }
+
+    /// As [`Stage::set`], with more variables for the first app.
+    async fn set_with(env: &[(&str, &str)]) -> Self {
         let other = Credentials {
             id: "515151".to_owned(),
             key: "otherkey0123456789ab".to_owned(),
@@ -74,7 +79,8 @@ impl Stage {
             other.key,
             other.secret.expose()
         );
-        Self { gema: Setup::broadcast().file("gema.toml", &file).start().await, other }
+        let setup = env.iter().fold(Setup::broadcast(), |setup, (name, value)| setup.env(name, value));
+        Self { gema: setup.file("gema.toml", &file).start().await, other }
     }
 
     fn other_api(&self) -> Api {

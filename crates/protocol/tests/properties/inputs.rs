@@ -9,6 +9,11 @@ pub(crate) fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..120)
 }
 
+/// Any text.
+pub(crate) fn any_text() -> impl Strategy<Value = Vec<u8>> {
+    ".{0,60}".prop_map(String::into_bytes)
+}
+
 /// So many texts with the byte between them.
 pub(crate) fn texts(count: usize) -> impl Strategy<Value = Vec<u8>> {
     let text = prop_oneof!["[ -~]{0,80}", ".{0,20}", "(%[0-9a-f]{2}|[a-z/]){0,10}"];

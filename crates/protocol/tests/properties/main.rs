@@ -11,7 +11,7 @@ mod time;
 use proptest::prelude::*;
 
 use checks::CUT;
-use inputs::{any_bytes, json_soup, mutated, stream, texts};
+use inputs::{any_bytes, any_text, json_soup, mutated, stream, texts};
 
 /// Real inputs of each kind, from which small changes lead to the interesting ones.
 const MESSAGES: &[&str] = &[
@@ -49,7 +49,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn messages(input in prop_oneof![mutated(MESSAGES), json_soup(MESSAGES), any_bytes()]) {
+    fn messages(input in prop_oneof![mutated(MESSAGES), json_soup(MESSAGES), any_text(), any_bytes()]) {
         checks::message::check(&input);
     }
 
@@ -64,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn published_bodies(input in prop_oneof![mutated(PUBLISHED), json_soup(PUBLISHED), any_bytes()]) {
+    fn published_bodies(input in prop_oneof![mutated(PUBLISHED), json_soup(PUBLISHED), any_text(), any_bytes()]) {
         checks::publish::check(&input);
     }
 
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn queries(input in prop_oneof![mutated(QUERIES), any_bytes(), "([a-cA-C\\[\\]0-1=&%+]|%5[bBdD]){0,40}".prop_map(String::into_bytes)]) {
+    fn queries(input in prop_oneof![mutated(QUERIES), any_text(), any_bytes(), "([a-cA-C\\[\\]0-1=&%+]|%5[bBdD]){0,40}".prop_map(String::into_bytes)]) {
         checks::query::check(&input);
     }
 }

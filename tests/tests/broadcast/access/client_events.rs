@@ -106,3 +106,57 @@ async fn a_client_event_reaches_nobody_outside_and_is_not_kept() {
         newcomer.nothing_came().await;
     }
 }
+
+const SENDERS: &str = "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM";
+const ON_PUBLIC: &str = "REVERB_APP_CLIENT_EVENTS_ON_PUBLIC_CHANNELS";
+
+/// What a member and a stranger may expect in a channel of this kind: delivery, or a refusal with this code.
+fn verdicts(senders: &str, on_public: bool, kind: ChannelKind) -> [Result<(), u64>; 2] {
+    let takes_them = match demand(kind) {
+        Signature | Identity => true,
+        Nothing => on_public,
+        OwnSignIn => false,
+    };
+    match senders {
+        "members" if takes_them => [Ok(()), Err(4009)],
+        "all" if takes_them => [Ok(()), Ok(())],
+        _ => [Err(4301), Err(4301)],
+    }
+}
+
+#[tokio::test]
+async fn each_mode_hears_the_right_senders_in_every_kind() {
+    for (senders, on_public) in
+        [("members", false), ("members", true), ("all", false), ("all", true), ("none", true)]
+    {
+        let stage = Stage::set_with(&[(SENDERS, senders), (ON_PUBLIC, &on_public.to_string())]).await;
+        for &kind in ChannelKind::ALL {
+            let mut insider = stage.insider(kind).await;
+            let (mut member, mut stranger) = (stage.insider(kind).await, stage.gema.client().await);
+            let expected = verdicts(senders, on_public, kind);
+            for ((sender, is_member), verdict) in
+                [(&mut member, true), (&mut stranger, false)].into_iter().zip(expected)
+            {
+                send(sender, kind).await;
+                match verdict {
+                    Ok(()) => {
+                        let heard = insider.expect("client-x").await;
+                        let signed = heard.text.contains(r#""user_id":"insider""#);
+                        assert_eq!(signed, is_member && has_members(kind), "{senders}: {}", heard.text);
+                        assert!(!heard.text.contains("forged"), "{}", heard.text);
+                    }
+                    Err(code) => {
+                        let refused = sender.expect("pusher:error").await;
+                        assert_eq!(refused.inner()["code"], code, "{senders} in {}", channel(kind));
+                    }
+                }
+                sender.nothing_came().await;
+                insider.nothing_came().await;
+            }
+            if expected[1].is_ok() {
+                member.expect("client-x").await;
+            }
+            member.nothing_came().await;
+        }
+    }
+}

@@ -117,8 +117,16 @@ fn channel_holds(app: &Credentials, socket: &str, channel: &str, data: &str) {
         fails(app, &socket, &channel, signed, data);
         fails(app, &socket, &channel, signed, &auth.to_uppercase());
         fails(app, &socket, &channel, signed, &auth[..auth.len() - 1]);
+        fails(app, &socket, &channel, signed, &one_other_character(&auth, data.len()));
         assert!(verify_user(app, &socket, data, &auth).is_err(), "a subscription is no sign-in");
     }
+}
+
+/// The text with another character at some place.
+fn one_other_character(text: &str, at: usize) -> String {
+    let at = at % text.len();
+    let other = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+    [&text[..at], other, &text[at + 1..]].concat()
 }
 
 fn webhook_holds(app: &Credentials, body: &[u8]) {
