@@ -9,11 +9,11 @@ use crate::settings::{LogFormat, Process};
 
 /// Starts logging as the settings say.
 pub(crate) fn start(settings: &Process) -> Result<(), Failure> {
-    let filter = EnvFilter::builder().parse(&settings.log);
+    let filter = EnvFilter::builder().parse(&settings.log.0);
     let filter = filter.map_err(|error| {
         format!(
             "GEMA_LOG is {:?}, which is not a filter such as info,gema_broadcast=debug: {error}",
-            settings.log
+            settings.log.0
         )
     })?;
     let lines = tracing_subscriber::fmt()

@@ -10,8 +10,8 @@ use gema_broadcast::WebhookUrl;
 
 use super::declare::{Flag, Roles, Setting, read, settings};
 use super::value::{
-    AppProfile, Bytes, ClientEventSenders, Count, Database, Host, LogFormat, Names, Origins, Port, Prefix,
-    Queue, Scheme, Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole, Zone,
+    AppProfile, Bytes, ClientEventSenders, Count, Database, Filter, Host, LogFormat, Names, Origins, Port,
+    Prefix, Queue, Scheme, Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole, Zone,
 };
 
 /// The roles that hold WebSocket connections.
@@ -153,7 +153,7 @@ settings! {
             Setting::named("QUEUE_CONNECTION", "queue.connection").used_by(PUBLISHERS);
 
         /// What is logged, as a filter such as `info` or `info,gema_broadcast=debug`.
-        log: String = "info",
+        log: Filter = "info",
             Setting::named("GEMA_LOG", "log.filter")
                 .flags(&[Flag { name: "debug", roles: Roles::ALL, stands_for: Some(DEBUG_FILTER) }]);
         /// How log lines look.

@@ -7,6 +7,9 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
 /// A type that a setting can have.
 pub(crate) trait Value: Sized {
     /// What a value of this type looks like, as it stands in the reference page and in errors.
@@ -227,6 +230,23 @@ impl Value for Host {
     }
 }
 
+/// What is logged. A word that stands alone must be a level: `warning` would be a target, and silence all the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filter(pub(crate) String);
+
+impl Value for Filter {
+    fn expected() -> String {
+        "a level (error, warn, info, debug, trace, off) or a filter such as info,gema_broadcast=debug"
+            .to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_clear = |part: &str| part.contains(['=', '[']) || part.trim().parse::<LevelFilter>().is_ok();
+        let is_filter = text.split(',').all(is_clear) && EnvFilter::builder().parse(text).is_ok();
+        is_filter.then(|| Self(text.to_owned()))
+    }
+}
+
 /// A time zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Zone(pub(crate) String);
@@ -437,6 +457,16 @@ mod tests {
         }
         for text in ["http://a", "a:80", "a/b", "a b", "u@a", "[a]", "[::1]:80", "a,b"] {
             assert_eq!(Host::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_filter_never_silences_by_a_slip() {
+        for text in ["info", "WARN", "off", "info,gema_broadcast=debug", "gema=trace", "[request]=debug"] {
+            assert_eq!(Filter::parse(text), Some(Filter(text.to_owned())), "{text}");
+        }
+        for text in ["warning", "inof", "in fo", "info,gema_broadcast", "gema=loud"] {
+            assert_eq!(Filter::parse(text), None, "{text}");
         }
     }
 
