@@ -56,7 +56,7 @@ pub struct FrontEnd {
 /// How the outbox is worked off.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
-    /// Whether [`run`](crate::run) works the outbox off itself.
+    /// Whether a [`Node`](crate::Node) works the outbox off itself.
     pub in_process: bool,
     /// Refusals (4xx) after which an event goes to `failed_jobs`.
     pub tries: u32,

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::domain::Invalid;
 use crate::store::is_busy;
 
-/// Why [`run`](crate::run), [`run_worker`](crate::run_worker) or [`migrate`](crate::migrate) gave up: one sentence
+/// Why [`Node`](crate::Node), [`run_worker`](crate::run_worker) or [`migrate`](crate::migrate) gave up: one sentence
 /// that names the cause and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -22,6 +22,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -40,6 +41,8 @@ pub(crate) struct Bounds {
     pub connections: usize,
     /// How long a request may take to arrive, up to the end of its headers. Ends idle connections, too.
     pub headers: Duration,
+    /// How long a client may not take what it was sent, before its connection is cut.
+    pub stall: Duration,
     /// How long the end waits for requests in flight.
     pub drain: Duration,
 }
@@ -98,6 +101,7 @@ async fn accept(listener: &TcpListener, site: &Site) {
 fn spawn((stream, client): (TcpStream, SocketAddr), site: &Site, permit: OwnedSemaphorePermit) {
     // Answers are small and somebody waits for them.
     stream.set_nodelay(true).ok();
+    SockRef::from(&stream).set_tcp_user_timeout(Some(site.bounds.stall)).ok();
     let (tls, headers) = (site.tls.clone(), site.bounds.headers);
     let (sealed, plain) = (site.sealed.clone(), site.plain.clone());
     let (mut open, watcher) = (site.open.subscribe(), site.graceful.watcher());
@@ -172,14 +176,17 @@ mod tests {
     async fn start(bounds: Bounds) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router =
-            Router::new().route("/", get(async |client: ConnectInfo<SocketAddr>| client.to_string()));
+        let router = Router::new()
+            .route("/", get(async |client: ConnectInfo<SocketAddr>| client.to_string()))
+            .route("/large", get(async || "x".repeat(LARGE)));
         tokio::spawn(serve(listener, None, router, bounds, std::future::pending()));
         address
     }
 
-    const LOOSE: Bounds =
-        Bounds { connections: 100, headers: Duration::from_secs(60), drain: Duration::from_secs(60) };
+    /// More than the kernel takes off the server's hands.
+    const LARGE: usize = 64 << 20;
+    const MINUTE: Duration = Duration::from_secs(60);
+    const LOOSE: Bounds = Bounds { connections: 100, headers: MINUTE, stall: MINUTE, drain: MINUTE };
 
     async fn say(address: SocketAddr, text: &str) -> TcpStream {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -218,6 +225,13 @@ mod tests {
         let head = format!("{start_of_it}{}", "x".repeat(HEAD_LIMIT - start_of_it.len()));
         let answer = rest(say(start(LOOSE).await, &head).await).await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_take_the_answer_loses_the_place() {
+        let address = start(Bounds { connections: 1, stall: Duration::from_millis(200), ..LOOSE }).await;
+        let _stalled = say(address, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(rest(say(address, ASK).await).await.starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]

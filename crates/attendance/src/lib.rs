@@ -3,7 +3,7 @@
 //! Read in this order: the schema (`migrations/sqlite/0001_initial.sql`), [`router`](crate::router) with every route on
 //! one page, then one handler in `routes/`, then `store/` for its SQL and `worker` for what happens after the answer.
 //!
-//! Sockets and the moment of the end come from outside: see [`run`]. Nothing here reads the environment.
+//! Sockets and the moment of the end come from outside: see [`Node`]. Nothing here reads the environment.
 
 mod auth;
 mod config;
@@ -26,7 +26,7 @@ mod worker;
 
 pub use config::{Config, FrontEnd, WorkerConfig};
 pub use error::StartError;
-pub use serve::{run, run_worker};
+pub use serve::{Node, run_worker};
 pub use store::{Migrated, migrate};
 
 /// Whether a name stands for a time zone, as [`Config::time_zone`] needs one.

@@ -28,17 +28,41 @@ const HEADERS: Duration = Duration::from_secs(30);
 /// How often is removed what has had its time: ended sessions, answers kept for repeats.
 const SWEEP: Duration = Duration::from_secs(600);
 
-/// Serves the attendance API on `listener` until `shutdown` completes, then finishes requests and events in flight
-/// within `config.worker.drain`. The worker runs beside it unless `config.worker.in_process` is false.
-///
-/// # Errors
-/// [`StartError`], one sentence that names cause and fix.
-pub async fn run(
-    config: Config,
+/// How long a client may leave an answer untaken.
+const STALL: Duration = Duration::from_secs(30);
+
+/// An attendance API that is ready to serve: its settings are good and its database is open.
+#[derive(Debug)]
+pub struct Node(App);
+
+impl Node {
+    /// Gets everything ready that can fail; `address` is where it will listen.
+    ///
+    /// # Errors
+    /// [`StartError`], one sentence that names cause and fix.
+    pub async fn open(config: Config, address: SocketAddr) -> Result<Self, StartError> {
+        build(config, address).await.map(Self)
+    }
+
+    /// Serves on `listener` until `shutdown` completes, then finishes requests and events in flight within
+    /// `config.worker.drain`. The worker runs beside it unless `config.worker.in_process` is false.
+    ///
+    /// # Errors
+    /// [`StartError`], one sentence that names cause and fix.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), StartError> {
+        serve(self.0, listener, shutdown).await
+    }
+}
+
+async fn serve(
+    app: App,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    let app = build(config, listener.local_addr()?).await?;
     warn_about_demo_account(&app).await;
     let (end, ended) = watch::channel(false);
     let worker =
@@ -46,7 +70,8 @@ pub async fn run(
     let worker = worker.map(|worker| tokio::spawn(worker.run(ended)));
     let sweeper = tokio::spawn(sweep(app.clone()));
 
-    let bounds = Bounds { connections: CONNECTIONS, headers: HEADERS, drain: app.config.worker.drain };
+    let drain = app.config.worker.drain;
+    let bounds = Bounds { connections: CONNECTIONS, headers: HEADERS, stall: STALL, drain };
     http::serve(listener, app.config.tls.clone(), router(app.clone()), bounds, shutdown).await;
     // The worker outlives the last request, so that events of the last check-ins still go out.
     end.send_replace(true);

@@ -288,3 +288,14 @@ fn what_no_server_could_start_with_is_found_by_the_check() {
         );
     }
 }
+
+#[test]
+fn a_server_that_cannot_start_names_no_address() {
+    let folder = folder();
+    let mut command =
+        gema(folder.path(), &["serve", "--host", "127.0.0.1", "--port", "0", "--app-port", "0"]);
+    let (status, printed, errors) = ended(&command.envs(APP).output().unwrap());
+    assert_eq!(status, Some(1));
+    assert!(!printed.contains("http://"), "{printed}");
+    assert!(errors.contains("run `gema migrate`"), "{errors}");
+}

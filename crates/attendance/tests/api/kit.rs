@@ -217,9 +217,10 @@ impl Node {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(gema_attendance::run(config, listener, async {
-            stopped.await.ok();
-        }));
+        let running = tokio::spawn(async move {
+            let node = gema_attendance::Node::open(config, listener.local_addr()?).await?;
+            node.run(listener, async { drop(stopped.await) }).await
+        });
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

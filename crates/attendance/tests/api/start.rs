@@ -1,6 +1,6 @@
 //! What can be wrong before the first request, and `migrate`.
 
-use gema_attendance::{Config, StartError, migrate};
+use gema_attendance::{Config, Node, StartError, migrate};
 use gema_client::Publisher;
 use tokio::net::TcpListener;
 
@@ -8,8 +8,8 @@ use crate::kit::{Stage, credentials};
 
 async fn failure(config: Config) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    match gema_attendance::run(config, listener, std::future::ready(())).await {
-        Ok(()) => panic!("it started"),
+    match Node::open(config, listener.local_addr().unwrap()).await {
+        Ok(_) => panic!("it started"),
         Err(error) => error.to_string(),
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use gema_attendance::Node;
 use tokio::net::TcpListener;
 
 use crate::failure::{Ended, Failure};
@@ -30,12 +31,14 @@ async fn serve(settings: &Settings) -> Ended {
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: None, attendance: Some(address), tls };
     let config = wiring::attendance(settings, &listeners)?;
+    let is_publishing = config.worker.in_process;
+    let node = Node::open(config, address).await.map_err(|error| error.to_string())?;
     introduce(settings, address, listeners.scheme());
-    if !config.worker.in_process {
+    if !is_publishing {
         say(&settings.process, "events wait for `gema worker`, which publishes them");
     }
     let limit = Duration::from_secs(settings.process.drain_seconds.get());
-    let run = gema_attendance::run(config, listener, shutdown.requested());
+    let run = node.run(listener, shutdown.requested());
     end(&settings.process, ROLE, shutdown.within(limit, run).await)
 }
 

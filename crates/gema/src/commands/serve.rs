@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gema_attendance::Node;
 use tokio::sync::oneshot;
 
 use crate::failure::Ended;
@@ -32,6 +33,7 @@ async fn serve(settings: &Settings) -> Ended {
     let server = wiring::broadcast(settings, tls.clone(), limit / 3)?;
     let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at), tls };
     let config = wiring::attendance(settings, &listeners)?;
+    let node = Node::open(config, api_at).await.map_err(|error| error.to_string())?;
     broadcast::introduce(settings, sockets_at, listeners.scheme());
     attendance::introduce(settings, api_at, listeners.scheme());
     say(process, &format!("open {}", wiring::app_url(process, &listeners)));
@@ -41,7 +43,7 @@ async fn serve(settings: &Settings) -> Ended {
     let run = async {
         let sockets = gema_broadcast::run(server, sockets, async { drop(sockets_end.await) });
         let api = async {
-            let outcome = gema_attendance::run(config, api, shutdown.requested()).await;
+            let outcome = node.run(api, shutdown.requested()).await;
             let _ = end_sockets.send(());
             outcome
         };
