@@ -85,13 +85,13 @@ mod tests {
     use super::*;
     use crate::app::Apps;
     use crate::channel::Joiner;
-    use crate::config::AppConfig;
+    use crate::config::{AppConfig, Config};
     use crate::outbound::Outbound;
     use crate::registration::random_id;
 
     fn app() -> Arc<App> {
         let credentials = Credentials { id: "1".into(), key: "k".into(), secret: Secret::new("s".into()) };
-        let apps = Apps::new(vec![AppConfig::new(credentials)]).unwrap();
+        let apps = Apps::new(&Config::new(vec![AppConfig::new(credentials)])).unwrap();
         apps.by_id("1").unwrap().clone()
     }
 

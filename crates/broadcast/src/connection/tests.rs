@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::app::{App, Apps};
-use crate::config::AppConfig;
+use crate::config::{AppConfig, Config};
 
 /// A message that makes the connection fail.
 pub(super) const FAULT: &str = "a fault, please";
@@ -81,7 +81,7 @@ fn app(max_connections: usize) -> Arc<App> {
     let secret = Secret::new("hush".to_owned());
     let mut config = AppConfig::new(Credentials { id: "1".to_owned(), key: "k".to_owned(), secret });
     config.max_connections = Some(max_connections);
-    Apps::new(vec![config]).unwrap().by_key("k").unwrap().clone()
+    Apps::new(&Config::new(vec![config])).unwrap().by_key("k").unwrap().clone()
 }
 
 /// What was logged.

@@ -11,6 +11,8 @@ mod endpoint;
 mod facts;
 mod losses;
 mod post;
+#[cfg(test)]
+mod tests;
 mod url;
 
 use std::sync::Arc;
