@@ -10,9 +10,20 @@ import { FENCE, Wire } from './wire.mjs';
 
 const PROTOCOL = 'protocol=7&client=js&version=8.6.0&flash=false';
 
-/** Declares a case. `marks` may hold 'auth' and 'crash', `needs` a feature, `profile` the one it is for. */
+/** Declares a case. `marks` may hold 'auth', 'crash' and 'own', `needs` a feature, `profile` the one it is for. */
 export function rule(id, section, says, run, { marks = [], needs = [], profile } = {}) {
   return { id, section, says, run, marks, needs, profile };
+}
+
+/** Part of an answer: it holds at least what is expected; what a server adds to objects is its own business. */
+export function assertHolds(actual, expected) {
+  const part = (whole, wanted) => {
+    if (Array.isArray(wanted) && Array.isArray(whole)) return whole.map((one, index) => part(one, wanted[index]));
+    const plain = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+    if (!plain(wanted) || !plain(whole)) return whole;
+    return Object.fromEntries(Object.keys(wanted).map((key) => [key, part(whole[key], wanted[key])]));
+  };
+  assert.deepEqual(part(actual, expected), expected);
 }
 
 /** Whether a kind of channel, told by its name, has members. */
@@ -109,10 +120,10 @@ export class Case {
   }
 
   /** A raw request: {status, headers, text, json()}. `path` is below the prefix and goes out as it is. */
-  request(method, path, { body = '', headers = {} } = {}) {
+  request(method, path, { body = '', headers = {}, agent = false } = {}) {
     const { host, port, prefix } = this.target;
     const all = { ...(body && { 'Content-Type': 'application/json' }), 'Content-Length': Buffer.byteLength(body) };
-    const options = { host, port, method, path: prefix + path, headers: { ...all, ...headers }, agent: false };
+    const options = { host, port, method, path: prefix + path, headers: { ...all, ...headers }, agent };
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => request.destroy(new Error(`no answer within ${this.patience} ms`)), this.patience);
       const request = http.request(options, (response) => {
@@ -121,7 +132,7 @@ export class Case {
           clearTimeout(timer);
           const text = Buffer.concat(chunks).toString();
           const { statusCode: status, headers: theirs } = response;
-          resolve({ status, headers: theirs, text, json: () => JSON.parse(text) });
+          resolve({ status, headers: theirs, text, json: () => JSON.parse(text), reused: request.reusedSocket });
         });
       });
       request.on('error', (error) => {
@@ -133,11 +144,11 @@ export class Case {
   }
 
   /** A signed request to an endpoint below /apps/{id}; a body that is no text goes out as JSON. */
-  api(method, endpoint, { params, body = '', overrides, headers } = {}) {
+  api(method, endpoint, { params, body = '', overrides, headers, agent } = {}) {
     const path = `/apps/${this.target.id}${endpoint}`;
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     const query = signedQuery(this.target, { method, path, params, body: text, overrides });
-    return this.request(method, `${path}?${query}`, { body: text, headers });
+    return this.request(method, `${path}?${query}`, { body: text, headers, agent });
   }
 
   /** What a GET answers with 200. */

@@ -10,16 +10,20 @@ import { argv, env, execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { APP, Gema, PATIENCE } from '../node/kit.mjs';
 import { PAGE, page } from './page.mjs';
+import { startSink } from './sink.mjs';
 
 const SUITE = fileURLToPath(new URL('./run.mjs', import.meta.url));
 const PUSHER = { profile: 'pusher', column: 'pusher' };
 
+/** Takes the webhooks of the run that has them. */
+const sink = await startSink();
+
 const RUNS = [
   { name: 'as it comes', column: 'reverb', suite: { HAS: 'client-events,older-forms' } },
   {
-    name: 'with its options', column: 'reverb', only: ['count.', 'ping.'],
-    server: { REVERB_APP_SUBSCRIPTION_COUNT: 'true', REVERB_APP_PING_INTERVAL: '1' },
-    suite: { HAS: 'client-events,subscription-count,short-ping' },
+    name: 'with its options', column: 'reverb', only: ['count.', 'ping.', 'webhook.'],
+    server: { REVERB_APP_SUBSCRIPTION_COUNT: 'true', REVERB_APP_PING_INTERVAL: '1', REVERB_APP_WEBHOOK_URL: sink.url },
+    suite: { HAS: 'client-events,subscription-count,short-ping', WEBHOOK_SINK: sink.url },
   },
   {
     name: 'below a path prefix', column: 'prefix',
@@ -71,4 +75,5 @@ try {
   }
 } finally {
   fs.rmSync(folder, { recursive: true });
+  sink.close();
 }

@@ -23,8 +23,8 @@ function totals(results) {
   return { passed: count('passed'), failed: count('failed'), skipped: count('skipped') };
 }
 
-/** What counts for a comparison: no case about authorisation, none about crashes, none that ended the server. */
-const comparable = (results) => results.filter(({ marks, crashed }) => !marks.length && !crashed);
+/** What counts for a comparison: no case that is marked, none of a profile, none that ended the server. */
+const comparable = (results) => results.filter(({ marks, profile, crashed }) => !marks.length && !profile && !crashed);
 
 /** One outcome for a case that ran several times. */
 function together(outcomes) {
@@ -35,8 +35,8 @@ function together(outcomes) {
 function byCase(runs) {
   const cases = new Map();
   for (const { column, results } of runs) {
-    for (const { id, section, says, marks, status } of results) {
-      const known = cases.get(id) ?? { id, section, says, marks };
+    for (const { id, section, says, marks, profile, status } of results) {
+      const known = cases.get(id) ?? { id, section, says, marks, profile };
       cases.set(id, { ...known, [column]: together([known[column], status]) });
     }
   }
@@ -93,8 +93,8 @@ export function page(runs) {
     ...sums.map(([column, { passed, failed, skipped }]) => row(column, passed, failed, skipped)), '',
     '`reverb` is an app as it comes, `prefix` the same below a path prefix, `pusher` one with that profile.', '',
     '## Others', '',
-    'Only totals, in the profile `reverb`. Cases about authorisation and about crashes are left out, for all servers,',
-    'and so is a case that ended the server, which was then started again.', '',
+    'Only totals. Left out, for all servers, are cases about authorisation and about crashes, what is peculiar to a',
+    'profile or our own decision, and a case that ended the server, which was then started again.', '',
     ...peerRows(peers, cases), '',
     ...peers.flatMap(({ name, version, notes, commands }) => [
       `${name} ${version}: ${notes}`, '', '```sh', ...commands, '```', '',

@@ -20,7 +20,11 @@ export async function startSink(port = 0) {
     response.end('{}');
   });
   await new Promise((resolve) => { server.listen(port, '127.0.0.1', resolve); });
-  return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { url: `http://127.0.0.1:${server.address().port}/`, close };
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) console.log((await startSink(Number(argv[2] ?? 0))).url);

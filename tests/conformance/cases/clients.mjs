@@ -1,7 +1,7 @@
 // The official clients and server libraries, unmodified, and the recorded transcripts of what they send.
 
 import assert from 'node:assert/strict';
-import { rule } from '../case.mjs';
+import { assertHolds, rule } from '../case.mjs';
 import { channelAuth, userAuth } from '../target.mjs';
 import { transcript } from '../vectors.mjs';
 
@@ -240,7 +240,7 @@ const node = [
     const [one, two] = [t.name(), t.name()];
     const wires = [await t.member(one), await t.member(two)];
     const answer = await t.library().trigger([one, two], 'e', { text: 'é 😀' });
-    assert.deepEqual([answer.status, await answer.json()], [200, {}]);
+    assert.equal(answer.status, 200);
     for (const wire of wires) assert.deepEqual((await wire.event('e')).content, { text: 'é 😀' });
     await t.library().trigger(one, 'e', 'plain');
     assert.equal((await wires[0].event('e')).data, 'plain');
@@ -256,8 +256,8 @@ const node = [
     await t.member(room, '{"user_id":"1"}');
     const get = async (path, params) => (await t.library().get({ path, params })).json();
     const listed = await get('/channels', { filter_by_prefix: room, info: 'user_count' });
-    assert.deepEqual(listed, { channels: { [room]: { user_count: 1 } } });
-    assert.deepEqual(await get(`/channels/${room}`, { info: 'user_count' }), { occupied: true, user_count: 1 });
+    assertHolds(listed, { channels: { [room]: { user_count: 1 } } });
+    assertHolds(await get(`/channels/${room}`, { info: 'user_count' }), { occupied: true, user_count: 1 });
     assert.deepEqual(await get(`/channels/${room}/users`), { users: [{ id: '1' }] });
   }, { needs: library }),
   rule('library.user', '9', 'The library sends to a user and terminates its connections', async (t) => {

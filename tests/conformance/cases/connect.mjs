@@ -113,7 +113,7 @@ export const cases = [
   }),
   rule('reject.reverb-words', '1.1', 'The message is the one of Reverb', async (t) => {
     assert.equal((await refused(t, { key: 'nosuchkey' }, 4001)).message, 'Application does not exist');
-  }),
+  }, { profile: 'reverb' }),
   rule('reject.odd-key', '1.1', 'A key with escapes and quotes is just an unknown key', async (t) => {
     await refused(t, { key: '%22%3Cb%3E%27' }, 4001);
     await accepts(t);

@@ -1,7 +1,7 @@
 // What people ran into with other servers that are "almost compatible". Each case bears the number of the public issue.
 
 import assert from 'node:assert/strict';
-import { rule } from '../case.mjs';
+import { assertHolds, rule } from '../case.mjs';
 
 const client = ['client-events'];
 const ADDED = 'pusher_internal:member_added';
@@ -166,7 +166,7 @@ const soketi = [
   rule('field.r_soketi_1123_user_counts_of_a_list', '14', '/channels answers with user_count', async (t) => {
     const { channel } = await room(t);
     const { channels } = await t.get('/channels', { filter_by_prefix: channel, info: 'user_count' });
-    assert.deepEqual(channels, { [channel]: { user_count: 1 } });
+    assertHolds(channels, { [channel]: { user_count: 1 } });
   }),
 ];
 

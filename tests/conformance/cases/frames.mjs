@@ -65,7 +65,7 @@ export const cases = [
     wire.send('{');
     const { content } = await wire.event('pusher:error');
     assert.deepEqual(content, { code: 4200, message: 'Invalid message format' });
-  }),
+  }, { profile: 'reverb' }),
   rule('frame.error-data', '2', 'data of pusher:error is a JSON text with code and message', async (t) => {
     const wire = await t.connect();
     wire.send('{');
