@@ -144,7 +144,10 @@ def stop(steps):
 def main():
     """Runs the steps and prints the table."""
     steps = wanted(sys.argv[1:] or ["test"])
-    LOGS.mkdir(parents=True, exist_ok=True)
+    try:
+        LOGS.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"make: {LOGS} cannot be written ({error.strerror}): let this user write there, or work in a copy elsewhere.")
     start = time.monotonic()
     threads = [threading.Thread(target=step.run, args=(steps,), daemon=True) for step in steps.values()]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -1,5 +1,6 @@
 #!/bin/sh
-# usage: need.sh TOOL...   Ends with one sentence per tool that is missing or too old: what, and what to do about it.
+# usage: need.sh TOOL...   Ends with one sentence per tool that is missing or too old, and for a folder that is read-only:
+# what, and what to do about it.
 set -u
 bad=0
 
@@ -13,6 +14,9 @@ complain() {
 at_least() {
     [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
+
+[ -w "$(dirname "$0")/../.." ] ||
+    complain "this folder cannot be written to: let this user write to it, or work in a copy elsewhere."
 
 for tool in "$@"; do
     if ! command -v "$tool" >/dev/null 2>&1; then
