@@ -192,7 +192,9 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8], limits: &Limits) -> Result<T, Pu
         let (actual, allowed) = (body.len(), limits.request_body);
         return Err(PublishError::TooLarge { what: "request body", actual, allowed });
     }
-    serde_json::from_slice(body).map_err(|error| PublishError::Malformed(complaint(&error)))
+    // All of it, also what is skipped: serde looks only at the strings that it returns.
+    let text = std::str::from_utf8(body).map_err(|error| PublishError::Malformed(error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| PublishError::Malformed(complaint(&error)))
 }
 
 #[derive(Deserialize)]

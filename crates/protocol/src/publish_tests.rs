@@ -87,7 +87,15 @@ fn what_is_wrong_is_400_and_named() {
         assert_eq!(error.status(), 400, "{body}");
         assert!(error.to_string().contains(names), "{body}: {error}");
     }
-    assert_eq!(parse_event(b"{\"name\":\"\xff\"}", &limits()).unwrap_err().status(), 400);
+    for no_utf8 in [
+        &b"{\"name\":\"\xff\"}"[..],
+        b"{\"name\":\"e\",\"data\":\"\",\"channel\":\"a\",\"x\":\"\xff\"}",
+        b"{\"batch\":[],\"\xff\":1}",
+    ] {
+        let error = parse_event(no_utf8, &limits()).unwrap_err();
+        assert!(error.status() == 400 && error.to_string().contains("utf-8"), "{error}");
+        assert_eq!(parse_batch(no_utf8, &limits()).unwrap_err(), error);
+    }
     assert!(event(r#"{"name":"client-e","data":"","channel":"a"}"#).is_ok(), "client- is allowed here");
 }
 

@@ -19,7 +19,7 @@ pub fn channel_name(bytes: &[u8]) {
     checks::channel_name::check(bytes);
 }
 
-/// What is signed: six texts with 0xFF between them.
+/// A choice, and what is signed: six texts with 0xFF between them.
 pub fn signature(bytes: &[u8]) {
     checks::signature::check(bytes);
 }

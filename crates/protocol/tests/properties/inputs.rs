@@ -14,10 +14,11 @@ pub(crate) fn any_text() -> impl Strategy<Value = Vec<u8>> {
     ".{0,60}".prop_map(String::into_bytes)
 }
 
-/// So many texts with the byte between them.
+/// A byte, then so many texts with the byte between them.
 pub(crate) fn texts(count: usize) -> impl Strategy<Value = Vec<u8>> {
     let text = prop_oneof!["[ -~]{0,80}", ".{0,20}", "(%[0-9a-f]{2}|[a-z/]){0,10}"];
-    prop::collection::vec(text.prop_map(String::into_bytes), count).prop_map(|texts| texts.join(&CUT))
+    let texts = prop::collection::vec(text.prop_map(String::into_bytes), count);
+    (any::<u8>(), texts).prop_map(|(first, texts)| [vec![first], texts.join(&CUT)].concat())
 }
 
 /// The size of the pieces and a stream of frames, most of them right.

@@ -33,6 +33,7 @@ const IDENTITIES: &[&str] = &[
     r#"{"id":"7","user_info":{"a": 1},"watchlist":["8","\u0039"]}"#,
 ];
 const PUBLISHED: &[&str] = &[
+    r#" {"name":"e","data":"1","channel":"a","x":"skipped"}"#,
     r#" {"name":"App\\Events\\X","data":"{\"a\":1}","channels":["a","private-b","a"],"socket_id":"1.2","info":"cache"}"#,
     r#" {"name":"e","data":"","channel":"a"}"#,
     r#" ["e","1",["a"]]"#,
@@ -88,7 +89,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(384))]
 
     #[test]
     fn signatures(input in prop_oneof![texts(6), any_bytes()]) {
