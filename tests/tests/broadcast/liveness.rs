@@ -43,13 +43,13 @@ async fn a_control_ping_gets_its_own_payload_back() {
     }
 }
 
-/// A server that asks after a second of silence and waits two more for an answer.
+/// A server that asks after a second of silence and waits four more for an answer.
 fn impatient() -> Setup {
-    Setup::broadcast().env("REVERB_APP_PING_INTERVAL", "1").env("REVERB_APP_PONG_TIMEOUT", "2")
+    Setup::broadcast().env("REVERB_APP_PING_INTERVAL", "1").env("REVERB_APP_PONG_TIMEOUT", "4")
 }
 
 /// More seconds than silence and wait together: who is not heard for so long is gone.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 6;
 
 /// Waits for the server's ping, an event or a control frame, passing over what else comes.
 async fn asked(client: &mut Client) -> Heard {

@@ -7,6 +7,7 @@ mod connect;
 mod hostile;
 mod http;
 mod liveness;
+mod malformed;
 mod older_forms;
 mod options;
 mod order;

@@ -167,7 +167,7 @@ async fn clients_older_than_close_codes_hear_the_reason_as_an_error_first() {
 
 #[tokio::test]
 async fn who_has_not_signed_in_or_joined_in_time_is_closed() {
-    let gema = with(&[("REVERB_APP_AUTHORIZATION_TIMEOUT", "1")]).await;
+    let gema = with(&[("REVERB_APP_AUTHORIZATION_TIMEOUT", "3")]).await;
     let mut stranger = gema.client().await;
     let mut public = gema.subscriber("room").await;
     let mut private = gema.subscriber("private-a").await;
