@@ -27,6 +27,7 @@ impl Goodbye {
 
     /// We refuse a connection whose handshake was completed for this only: every client hears the reason.
     pub(crate) fn refusal(code: CloseCode) -> Self {
+        debug_assert!(code.allowed_in_handshake(), "pusher-js would come back hundreds of times a second");
         let explained = explained(code);
         Self { close: explained.clone(), explained }
     }
