@@ -36,32 +36,43 @@ const RUNS = [
   { ...PUSHER, name: 'profile pusher', server: { REVERB_APP_PROFILE: 'pusher' }, only: ['client-event.'] },
 ];
 
-/** Runs the suite to its end; resolves to its results. */
+/** Runs the suite to its end; resolves to its results and what it printed. */
 async function suite(gema, { profile = 'reverb', suite: more, only = [''] }, file) {
   const options = ['--quiet', '--profile', profile, '--patience', String(PATIENCE / 1000), '--json', file];
   const target = { HOST: '127.0.0.1', PORT: String(gema.port), APP_ID: APP.id, KEY: APP.key, SECRET: APP.secret };
   const child = spawn(execPath, [SUITE, ...options, ...only.flatMap((prefix) => ['--only', prefix])], {
-    env: { PATH: env.PATH, ...target, ...more }, stdio: ['ignore', 'inherit', 'inherit'],
+    env: { PATH: env.PATH, ...target, ...more }, stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const status = await new Promise((resolve, reject) => { child.once('error', reject).once('exit', resolve); });
+  const printed = [];
+  child.stdout.on('data', (chunk) => printed.push(chunk));
+  const status = await new Promise((resolve, reject) => { child.once('error', reject).once('close', resolve); });
   if (status) process.exitCode = 1;
-  return JSON.parse(fs.readFileSync(file, 'utf8')).results;
+  return { results: JSON.parse(fs.readFileSync(file, 'utf8')).results, printed: Buffer.concat(printed).toString() };
 }
 
+async function one(run, file) {
+  const started = Date.now();
+  const gema = new Gema('broadcast', run.server);
+  try {
+    await gema.ready();
+    const { results, printed } = await suite(gema, run, file);
+    console.log(`${run.name}:\n${printed.trimEnd()}\n» ${run.name}: ${((Date.now() - started) / 1000).toFixed(1)} s`);
+    return { column: run.column, results };
+  } finally {
+    await gema.end();
+  }
+}
+
+/** Two at a time: the suite mostly waits. */
 async function all(folder) {
   const done = [];
-  for (const run of RUNS) {
-    const started = Date.now();
-    console.log(`${run.name}:`);
-    const gema = new Gema('broadcast', run.server);
-    try {
-      await gema.ready();
-      done.push({ column: run.column, results: await suite(gema, run, path.join(folder, `${done.length}.json`)) });
-    } finally {
-      await gema.end();
+  const todo = [...RUNS.keys()];
+  const lane = async () => {
+    for (let index = todo.shift(); index !== undefined; index = todo.shift()) {
+      done[index] = await one(RUNS[index], path.join(folder, `${index}.json`));
     }
-    console.log(`» ${run.name}: ${((Date.now() - started) / 1000).toFixed(1)} s`);
-  }
+  };
+  await Promise.all([lane(), lane()]);
   return done;
 }
 

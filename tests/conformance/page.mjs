@@ -23,21 +23,25 @@ function totals(results) {
   return { passed: count('passed'), failed: count('failed'), skipped: count('skipped') };
 }
 
-/** What counts for a comparison: no case that is marked, none of a profile, none that ended the server. */
-const comparable = (results) => results.filter(({ marks, profile, crashed }) => !marks.length && !profile && !crashed);
+/** What counts for a comparison: no case that is marked, of a profile, about an option, or that ended the server. */
+function comparable(results) {
+  const isPlain = (need) => need === 'client-events' || need.startsWith('no ');
+  return results.filter(({ marks, profile, needs, crashed }) => (
+    !marks.length && !profile && needs.every(isPlain) && !crashed));
+}
 
 /** One outcome for a case that ran several times. */
 function together(outcomes) {
   return ['failed', 'passed', 'skipped'].find((status) => outcomes.includes(status)) ?? 'skipped';
 }
 
-/** runs: [{column, results}] → Map of id to {section, says, marks, [column]: status}. */
+/** runs: [{column, results}] → [{id, section, says, marks, …, [column]: status}]. */
 function byCase(runs) {
   const cases = new Map();
   for (const { column, results } of runs) {
-    for (const { id, section, says, marks, profile, status } of results) {
-      const known = cases.get(id) ?? { id, section, says, marks, profile };
-      cases.set(id, { ...known, [column]: together([known[column], status]) });
+    for (const { status, ...about } of results) {
+      const known = cases.get(about.id) ?? about;
+      cases.set(about.id, { ...known, [column]: together([known[column], status]) });
     }
   }
   return [...cases.values()];
@@ -94,7 +98,7 @@ export function page(runs) {
     '`reverb` is an app as it comes, `prefix` the same below a path prefix, `pusher` one with that profile.', '',
     '## Others', '',
     'Only totals. Left out, for all servers, are cases about authorisation and about crashes, what is peculiar to a',
-    'profile or our own decision, and a case that ended the server, which was then started again.', '',
+    'profile, an option or our own decision, and a case that ended the server, which was then started again.', '',
     ...peerRows(peers, cases), '',
     ...peers.flatMap(({ name, version, notes, commands }) => [
       `${name} ${version}: ${notes}`, '', '```sh', ...commands, '```', '',
