@@ -169,12 +169,18 @@ fn each_difference_has_its_own_sentence() {
 }
 
 #[test]
-fn a_search_hashes_a_bounded_amount() {
-    let query = (0..2_000).map(|i| format!("p{i}=v4l&")).collect::<String>() + AUTH;
-    let head = RequestHead { method: "GET", prefix: "", path: PATH, query: &query, has_body: false };
-    let (app, parsed) = (app(), Query::parse(&query));
-    let search = Search::new(&app, &head, &parsed, &"0".repeat(64));
-    assert_eq!(search.difference(&"0".repeat(64)), None);
-    assert!(search.left.get() < query.len() * 2, "it went on while it might");
-    assert!(!search.signs(&query), "and no further: {}", search.left.get());
+fn a_search_is_bounded_whatever_a_stranger_sends() {
+    let (app, zeros) = (app(), "0".repeat(64));
+    let left = |count: usize, length: usize| {
+        let value = "v".repeat(length);
+        let query = (0..count).map(|i| format!("p{i}={value}&")).collect::<String>() + AUTH;
+        let head = RequestHead { method: "GET", prefix: "", path: PATH, query: &query, has_body: false };
+        let parsed = Query::parse(&query);
+        let search = Search::new(&app, &head, &parsed, &zeros);
+        assert_eq!(search.difference(&zeros), None);
+        search.left.get()
+    };
+    assert!(left(2, 5) > 0, "an honest request is searched to the end");
+    assert_eq!(left(10, 2_000), 0, "a long one until the bytes are used up");
+    assert_eq!(left(2_000, 1), SEARCH_BYTES, "one with very many parameters not at all");
 }
