@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { after } from 'node:test';
 import { chromium } from 'playwright-core';
 import { atEnd, ROOT, PATIENCE } from '../node/kit.mjs';
 
@@ -12,20 +13,28 @@ const QUIET = ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--he
   '--disable-component-update', '--disable-sync'];
 export const ARTEFACTS = path.join(ROOT, 'artefacts');
 
+let running;
+/** The browser of a file's tests. */
+const chromeOfFile = () => (
+  running ??= chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET }));
+after(async () => (await running)?.close());
+
 /**
- * One browser, closed at the end of the test; makes sessions on demand. Errors that match `expected` do not fail the
- * test. A request to a foreign host is one, and does not get there.
+ * Makes sessions, which share nothing and are closed at the end of the test. Errors that match `expected` do not fail
+ * the test. A request to a foreign host is one, and does not get there.
  */
 export async function launch(t, web, { expected = /^$/ } = {}) {
-  const chrome = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET });
+  const chrome = await chromeOfFile();
   const complaints = [];
+  const contexts = [];
   atEnd(t, async () => {
-    await chrome.close();
+    await Promise.all(contexts.map((context) => context.close()));
     const unexpected = complaints.filter(({ text }) => !expected.test(text));
     assert.deepEqual(unexpected, [], 'the console and the network are clean');
   });
   return async ({ width = 1280, height = 800 } = {}) => {
     const context = await chrome.newContext({ baseURL: web, viewport: { width, height }, locale: 'en-GB' });
+    contexts.push(context);
     context.setDefaultTimeout(PATIENCE);
     context.on('page', (page) => watch(page, web, complaints));
     return context;
