@@ -132,6 +132,24 @@ async fn the_end_is_as_orderly_as_without_tls() {
     drop(half);
 }
 
+#[tokio::test]
+async fn the_certificate_that_valet_has_for_the_host_is_taken_as_reverb_does() {
+    let authority = Authority::new();
+    let certificate = authority.issue_for("server", "office.test");
+    for folder in [".config/valet/Certificates", ".valet/Certificates"] {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = home.path().join(folder);
+        fs::create_dir_all(&folder).expect("a folder in it");
+        fs::copy(&certificate.cert, folder.join("office.test.crt")).expect("a file");
+        fs::copy(&certificate.key, folder.join("office.test.key")).expect("a file");
+        let setup = || Setup::broadcast().env("HOME", home.path().to_str().expect("a path in UTF-8"));
+        let gema = setup().env("REVERB_HOST", "office.test").start().await;
+        shown(&gema, &authority.trust().named("office.test")).await;
+        let gema = setup().env("REVERB_HOST", "other.test").start().await;
+        gema.client().await.nothing_came().await;
+    }
+}
+
 /// The certificate that a new connection is shown.
 async fn shown(gema: &Gema, trust: &Trust) -> Vec<u8> {
     let stream = TcpStream::connect(gema.broadcast).await.expect("the server listens");

@@ -27,7 +27,7 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (listener, address) = bind(&settings.process)?;
-    let tls = tls::open(&settings.process)?;
+    let tls = tls::open(&settings.process, Roles::ATTENDANCE)?;
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: None, attendance: Some(address), tls };
     let config = wiring::attendance(settings, &listeners)?;

@@ -23,7 +23,7 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (listener, address) = bind(&settings.process)?;
-    let tls = tls::open(&settings.process)?;
+    let tls = tls::open(&settings.process, Roles::BROADCAST)?;
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: Some(address), attendance: None, tls };
     let limit = Duration::from_secs(settings.process.drain_seconds.get());

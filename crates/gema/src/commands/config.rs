@@ -10,7 +10,7 @@ use crate::tls;
 pub(crate) fn check(inputs: Inputs, role: Roles) -> Ended {
     let settings = settings::load(inputs, role)?.settings?;
     if role.meets(Roles::LISTENERS) {
-        tls::open(&settings.process)?;
+        tls::open(&settings.process, role)?;
     }
     let told = settings.warnings.iter().map(|warning| format!("warning: {warning}\n"));
     let told = told.chain(settings.notices.iter().map(|notice| format!("note: {notice}\n")));

@@ -26,7 +26,7 @@ async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (sockets, sockets_at) = broadcast::bind(process)?;
     let (api, api_at) = attendance::bind(process)?;
-    let tls = tls::open(process)?;
+    let tls = tls::open(process, Roles::SERVE)?;
     tls::keep_fresh(tls.as_ref())?;
     let limit = Duration::from_secs(process.drain_seconds.get());
     // Requests and events of the API end first and have had their shares by then.

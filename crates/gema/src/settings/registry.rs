@@ -55,7 +55,8 @@ settings! {
             Setting::named("GEMA_DRAIN_SECONDS", "server.drain_seconds").used_by(SOCKETS.or(PUBLISHERS));
 
         /// PEM file with the certificate and its chain. With it and GEMA_TLS_KEY every listener speaks TLS, and TLS only.
-        /// Both files are read again when they change, and on SIGHUP.
+        /// Both files are read again when they change, and on SIGHUP. Unset, the broadcast server takes the certificate
+        /// that Laravel Valet has for REVERB_HOST, as Reverb does; without one it speaks plain HTTP.
         tls_cert: Option<PathBuf> = "",
             Setting::named("GEMA_TLS_CERT", "tls.cert").used_by(Roles::LISTENERS);
         /// PEM file with the key of the certificate, without a passphrase.
