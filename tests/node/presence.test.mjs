@@ -89,6 +89,25 @@ test('r_sockudo_72 members: me, count, get and each follow who comes and goes, w
     ['pusher:member_removed', { id: '11', info: BUDI }]]);
 });
 
+test('r_reverb_229 what the back end says of somebody arrives as it is, whatever it is', async (t) => {
+  const infos = [true, 0, '', 'text', [1, [2]], { id: 1, nested: { a: null } }];
+  const people = Object.fromEntries(infos.map((info, index) => [`p${index}`, { id: `${index}`, info }]));
+  const { echo } = await scene(t, { people });
+  const seen = new Journal();
+  await joined(echo('p0').join('room').here(seen.note('here')).joining(seen.note('joining'))
+    .leaving(seen.note('leaving')));
+  for (const who of Object.keys(people).slice(1)) {
+    const before = seen.length;
+    const client = echo(who);
+    await joined(client.join('room'));
+    await seen.reach(before + 1);
+    client.disconnect();
+    await seen.reach(before + 2);
+  }
+  const told = infos.slice(1).flatMap((info) => [['joining', info], ['leaving', info]]);
+  await seen.is([['here', [true]], ...told]);
+});
+
 test('a whisper in a room says who whispers, by the word of the back end', async (t) => {
   const { pusher } = await scene(t);
   const clients = [pusher('ani'), pusher('budi'), pusher('budi')];
