@@ -1,6 +1,8 @@
 //! Password hashing: argon2id off the async threads, and never so many at once that memory runs out.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use argon2::Argon2;
@@ -12,8 +14,6 @@ use tokio::time::timeout;
 
 use crate::error::Error;
 
-/// Each hash takes 19 MiB and a core for some 20 ms; more at once than this only costs memory.
-const AT_ONCE: usize = 4;
 /// A sign-in that had to wait this long is told to come back: the queue stays as short as people's patience.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -28,7 +28,8 @@ pub(crate) struct Passwords {
 impl Passwords {
     /// Computes the decoy, so this takes as long as one hash.
     pub(crate) async fn new() -> Result<Self, Error> {
-        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        let permits = Arc::new(Semaphore::new(at_once(cores)));
         let decoy =
             spawn_blocking(|| compute("nobody's password")).await.map_err(|error| interrupted(&error))??;
         Ok(Self { permits, decoy: decoy.into() })
@@ -61,6 +62,11 @@ impl Passwords {
     }
 }
 
+/// Each hash takes 19 MiB and a core for some 20 ms. A rush of sign-ins leaves half of the cores to everything else.
+fn at_once(cores: usize) -> usize {
+    (cores / 2).max(1)
+}
+
 /// One hash, on the calling thread. For `migrate`, which has no server around it.
 pub(crate) fn compute(password: &str) -> Result<String, Error> {
     Argon2::default()
@@ -81,6 +87,11 @@ fn interrupted(error: &tokio::task::JoinError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_of_the_cores_hash_at_most() {
+        assert_eq!([1, 2, 3, 8].map(at_once), [1, 1, 1, 4]);
+    }
 
     #[tokio::test]
     async fn verifies_only_the_right_password_of_a_known_account() {
