@@ -40,7 +40,7 @@ async fn guard(request: Request, next: Next, session: Option<SessionId>) -> Resu
         };
     }
     let (parts, body) = request.into_parts();
-    let body = collect(body).await?;
+    let body = collect(&parts.headers, body).await?;
     let input = Input::parse(&parts.headers, body.clone()).await.map_err(|_| Error::CsrfMismatch)?;
     if !input.get("_token").is_some_and(|sent| secret::equal(&expected, sent)) {
         return Err(Error::CsrfMismatch);

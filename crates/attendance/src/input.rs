@@ -1,14 +1,13 @@
 //! The body of a request as a map of fields: JSON or a form, as Laravel takes both everywhere.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use axum::Form;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
-use http_body_util::LengthLimitError;
+use axum::http::header::{CONTENT_TYPE, EXPECT};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -19,6 +18,10 @@ use crate::error::Error;
 const BODY_LIMIT: usize = 64 * 1024;
 /// How long a body may take to arrive; what is legitimate is a few packets.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes that are read and dropped for the sake of an answer.
+const DISCARD_BYTES: usize = 8 * 1024 * 1024;
+/// How long a refusal waits for the next part of a body. Who does not send has no answer to lose.
+const DISCARD_PAUSE: Duration = Duration::from_secs(2);
 
 /// The fields of a request.
 #[derive(Debug)]
@@ -58,19 +61,41 @@ impl<S: Send + Sync> FromRequest<S> for Input {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
-        Self::parse(&parts.headers, collect(body).await?).await
+        Self::parse(&parts.headers, collect(&parts.headers, body).await?).await
     }
 }
 
 /// The whole body, unless it is too large or too slow.
-pub(crate) async fn collect(body: Body) -> Result<Bytes, Error> {
-    match timeout(BODY_PATIENCE, to_bytes(body, BODY_LIMIT)).await {
-        Err(_) => Err(Error::TooSlow),
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
-            Err(Error::TooLarge)
-        }
-        Ok(Err(error)) => Err(Error::Malformed(error.to_string())),
+pub(crate) async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Error> {
+    let read = timeout(BODY_PATIENCE, read(&mut body)).await.unwrap_or(Err(Error::TooSlow));
+    // Who waits for `100 Continue` sends nothing until asked, and must not be asked.
+    if matches!(read, Err(Error::TooLarge)) && !headers.contains_key(EXPECT) {
+        // The answer goes out whether or not all of it came.
+        let _ = timeout(BODY_PATIENCE, discard(&mut body)).await;
+    }
+    read
+}
+
+async fn read(body: &mut Body) -> Result<Bytes, Error> {
+    // What says itself that it is too large is not even begun.
+    if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > BODY_LIMIT) {
+        return Err(Error::TooLarge);
+    }
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge),
+        Err(error) => Err(Error::Malformed(error.to_string())),
+    }
+}
+
+/// Passes over the rest of a refused body, within bounds. A socket closed over unread bytes is reset, and the reset may
+/// reach the client before the answer does.
+async fn discard(body: &mut Body) {
+    let mut left = DISCARD_BYTES;
+    while let Ok(Some(Ok(frame))) = timeout(DISCARD_PAUSE, body.frame()).await {
+        let size = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(size) else { return };
+        left = rest;
     }
 }
 

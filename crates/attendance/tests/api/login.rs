@@ -1,8 +1,11 @@
 //! `POST /api/login`, `POST /api/logout`, `GET /api/user`, and what every body has to bear.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::kit::Kit;
+use crate::kit::{Kit, Node, PATIENCE};
 
 #[tokio::test]
 async fn a_token_signs_in_until_logout() {
@@ -135,4 +138,31 @@ async fn a_body_of_another_kind_is_told_what_is_understood() {
     assert_eq!(reply.status, 400);
     let message = reply.json()["message"].to_string();
     assert!(message.contains("JSON") && message.contains("application/x-www-form-urlencoded"), "{message}");
+}
+
+/// Sends bytes as they are and reads the first `enough` bytes of the answer.
+async fn raw(node: &Node, parts: &[&[u8]], enough: usize) -> String {
+    let mut socket = TcpStream::connect(node.url.trim_start_matches("http://")).await.unwrap();
+    for part in parts {
+        socket.write_all(part).await.unwrap();
+    }
+    let mut answer = vec![0; enough];
+    timeout(PATIENCE, socket.read_exact(&mut answer)).await.unwrap().unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_refused_body_is_taken_to_its_end_so_that_the_answer_arrives() {
+    let node = Kit::start().await.node;
+    let body = vec![b'x'; 7 << 20];
+    let head = format!("POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    assert_eq!(raw(&node, &[head.as_bytes(), &body], 12).await, "HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_to_send_what_is_too_large() {
+    let node = Kit::start().await.node;
+    let head =
+        "POST /api/login HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n";
+    assert_eq!(raw(&node, &[head.as_bytes()], 12).await, "HTTP/1.1 413");
 }
