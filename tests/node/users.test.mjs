@@ -42,6 +42,23 @@ test('a sign-in lasts over a reconnect: signed in again, by a new authentication
   assert.deepEqual(back.requests, [first, client.connection.socket_id].map((id) => ['user', 'ani', id]));
 });
 
+test('r_echo_478 a sign-in that has expired at a reconnect: signin_error, and nothing for that person', async (t) => {
+  const { back, gema, pusher, server } = await scene(t);
+  const cable = await record(t, gema);
+  const client = await signedIn(pusher('ani', { wsPort: cable.port }));
+  const heard = new Journal().follow(client.user, 'mail', 'pusher:signin_error');
+  back.expired.add('ani');
+  cable.cut();
+  await heard.reach(1);
+  const [[event, { type, status }]] = heard.entries;
+  assert.deepEqual([event, type, status], ['pusher:signin_error', 'AuthError', 403]);
+  const open = new Journal().follow(await subscribed(client, 'open'), 'e');
+  await server.sendToUser('10', 'mail', 1);
+  await server.trigger('open', 'e', 2);
+  await open.is([['e', 2]]);
+  assert.equal(heard.length, 1);
+});
+
 test('a watchlist: how things are, then each change once, to every tab of the watcher', async (t) => {
   const people = { ...PEOPLE, dewi: { id: '13', info: { name: 'Dewi' }, watchlist: ['11', '12'] } };
   const { pusher } = await scene(t, { people });
