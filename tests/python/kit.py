@@ -18,13 +18,16 @@ APP = {"id": "424242", "key": "testkey0123456789abc", "secret": "testsecret01234
 
 
 class Gema:
-    """One running broadcast server, as a context."""
+    """One running broadcast server, as a context. Keywords become variables of its environment."""
+
+    def __init__(self, **variables):
+        self.variables = variables
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="gema-")
         self.log_path = pathlib.Path(self.folder.name) / "gema.log"
         environment = {"PATH": os.environ["PATH"], "REVERB_APP_ID": APP["id"], "REVERB_APP_KEY": APP["key"],
-                       "REVERB_APP_SECRET": APP["secret"]}
+                       "REVERB_APP_SECRET": APP["secret"], **self.variables}
         # The kernel picks the port, so nothing can clash.
         with self.log_path.open("w") as log:
             self.process = subprocess.Popen([BINARY, "broadcast", "--host", "127.0.0.1", "--port", "0"],
