@@ -196,7 +196,7 @@ async fn counts_of_more_than_a_hundred_are_summed_up() {
 }
 
 #[tokio::test]
-async fn each_endpoint_and_each_app_gets_its_own() {
+async fn r_soketi_836_each_endpoint_and_each_app_gets_its_own() {
     let mut all = Receiver::start().await;
     let mut rooms = Receiver::start().await;
     let mut other_app = Receiver::start().await;

@@ -146,7 +146,7 @@ async fn what_a_full_queue_cannot_hold_is_counted_in_the_log() {
     let gema = told(&hooks.url()).await;
     let mut client = gema.subscriber("private-a").await;
     let data = json!("x".repeat(9_000));
-    // The queue holds eight megabytes.
+    // The queue holds six megabytes of client events.
     for _ in 0..1_100 {
         client.send("client-x", data.clone(), Some("private-a")).await;
     }

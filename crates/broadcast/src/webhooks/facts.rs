@@ -49,7 +49,7 @@ impl Facts {
             return;
         }
         let mut queue = self.queue.lock();
-        if queue.bytes + fact.size() > self.bound {
+        if queue.bytes + fact.size() > fact.kind().share(self.bound) {
             queue.lost += 1;
         } else {
             queue.bytes += fact.size();

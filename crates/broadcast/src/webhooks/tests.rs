@@ -4,15 +4,21 @@ use std::collections::BTreeSet;
 
 use gema_protocol::app::{Credentials, Secret};
 use gema_protocol::channel::ChannelName;
+use gema_protocol::presence::Member;
 use gema_protocol::webhook::Kinds;
 use gema_protocol::webhook::decide::Fact;
 use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::post::Request;
 use super::*;
 use crate::app::Apps;
+use crate::channel::Joiner;
+use crate::channels::Channels;
 use crate::config::AppConfig;
+use crate::outbound::Outbound;
+use crate::registration::random_id;
 
 /// One try: when, where, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,4 +217,41 @@ async fn the_end_comes_as_soon_as_everything_was_taken() {
     case.running.end(start + seconds(100)).await;
     assert_eq!(start.elapsed(), seconds(1));
     assert_eq!(case.post.tries.lock()[0].events(), ["channel_vacated x"]);
+}
+
+/// Joins and leaves a presence channel many times, as one of two users.
+async fn come_and_go(channels: Arc<Channels>, listener: Arc<TcpListener>, user: usize) {
+    let (client, server) =
+        tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (_client, server) = (client.unwrap(), server.unwrap().0);
+    let outbound = Arc::new(Outbound::new(random_id(), server, 1 << 20));
+    let limits = gema_protocol::limits::Limits::of(gema_protocol::limits::Profile::Reverb);
+    let member = Member::parse(&format!(r#"{{"user_id":{user}}}"#), &limits).unwrap();
+    let joiner = Joiner { outbound: &outbound, member: Some(&member), most_members: None, then: None };
+    for _ in 0..200 {
+        let (room, joined) = channels.join(&channel("presence-a"), &joiner).unwrap();
+        tokio::task::yield_now().await;
+        channels.leave(&room, &joined);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn facts_are_in_the_order_in_which_they_came_true() {
+    let facts = Facts::wanted_by(&[webhook("a", true)], usize::MAX).unwrap();
+    let channels = Arc::new(Channels::new(Some(facts.clone())));
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let people = (0..6).map(|number| come_and_go(channels.clone(), listener.clone(), number % 2));
+    people.collect::<JoinSet<_>>().join_all().await;
+    let (mut occupied, mut present) = (false, BTreeSet::new());
+    for (_, fact) in facts.take().0 {
+        let changes = match &fact {
+            Fact::Occupied(_) => !std::mem::replace(&mut occupied, true) && present.is_empty(),
+            Fact::Vacated(_) => std::mem::replace(&mut occupied, false) && present.is_empty(),
+            Fact::Joined(_, user) => occupied && present.insert(user.as_str().to_owned()),
+            Fact::Left(_, user) => occupied && present.remove(user.as_str()),
+            _ => false,
+        };
+        assert!(changes, "{fact:?} is not news: {occupied} {present:?}");
+    }
+    assert!(!occupied && present.is_empty());
 }

@@ -51,6 +51,10 @@ pub(super) fn introduce(settings: &Settings, address: SocketAddr, scheme: Scheme
         process.public_host.as_ref().map(|host| format!(", to be reached as {}", host.0)).unwrap_or_default();
     let scheme = scheme.as_str();
     say(process, &format!("broadcast server on {scheme}://{address}{}{public}", process.server_path.0));
+    for (app, webhook) in &settings.webhooks {
+        let url = webhook.url.as_ref().map(ToString::to_string);
+        tracing::info!(app, endpoint = url, "webhooks are sent");
+    }
     for (credentials, app) in &settings.apps {
         let limits = wiring::limits(app, process);
         let sentence = format!(

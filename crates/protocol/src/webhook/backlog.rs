@@ -64,7 +64,7 @@ impl Backlog {
 
     /// Appends an event, or counts it as refused when there is no room.
     pub fn push(&mut self, event: Event) {
-        if self.bytes + event.size() > self.bound {
+        if self.bytes + event.size() > event.kind().share(self.bound) {
             self.refused += 1;
             return;
         }
@@ -172,7 +172,7 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::webhook::event::body;
+    use crate::webhook::event::{Sent, body};
     use proptest::prelude::*;
     use std::collections::HashMap;
 
@@ -237,6 +237,18 @@ mod tests {
         backlog.finished(&batch);
         backlog.push(event("b", 1));
         assert_eq!((backlog.len(), backlog.take_refused()), (1, 0));
+    }
+
+    #[test]
+    fn client_events_leave_room_for_others() {
+        let channel = ChannelName::parse("private-a", 200).unwrap();
+        let sent = Sent { event: "client-x", data: None, socket_id: "1.1".parse().unwrap(), user_id: None };
+        let flood = Event::client_event(&channel, &sent);
+        let mut backlog = Backlog::new(4 * flood.size());
+        (0..10).for_each(|_| backlog.push(flood.clone()));
+        assert_eq!((backlog.len(), backlog.take_refused()), (3, 7));
+        backlog.push(event("a", 1));
+        assert_eq!((backlog.len(), backlog.take_refused()), (4, 0));
     }
 
     proptest! {

@@ -61,6 +61,13 @@ impl Kind {
         }
     }
 
+    /// How far events of this kind may fill a queue of `bound` bytes. A client that floods a channel with its events must
+    /// not push out the news of who is there.
+    #[must_use]
+    pub fn share(self, bound: usize) -> usize {
+        if self == Self::ClientEvent { bound / 4 * 3 } else { bound }
+    }
+
     /// The kind of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
