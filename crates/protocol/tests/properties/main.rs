@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a property that cannot be evaluated shall fail its test")]
 
 mod checks;
+mod frame_headers;
 mod inputs;
 mod origins;
 mod time;
