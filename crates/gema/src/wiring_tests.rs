@@ -121,6 +121,16 @@ fn every_setting_of_an_app_arrives() {
 }
 
 #[test]
+fn no_setting_of_an_app_is_left_untested() {
+    // What an app is called, its profile and the rate limit have tests of their own.
+    let elsewhere =
+        |key: &str| ["id", "key", "secret", "profile"].contains(&key) || key.starts_with("rate_limiting.");
+    let changed = |env: &str| CHANGES.iter().any(|(line, ..)| line.split('=').next() == Some(env));
+    let untested = App::TABLE.iter().filter(|setting| !elsewhere(setting.key) && !changed(setting.env));
+    assert_eq!(untested.map(|setting| setting.env).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
 fn r_reverb_371_the_rate_limit_is_reverbs() {
     let rate = |lines: &[&str]| {
         app(lines).message_rate.map(|limit| (limit.rate.times, limit.rate.window.as_secs(), limit.terminate))
