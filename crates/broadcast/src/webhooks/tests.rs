@@ -39,7 +39,10 @@ impl Try {
     }
 }
 
-/// Remembers all tries. Hosts named `dead` never take anything, those named `slow` take a second.
+/// How long the host `later` is down.
+const DOWN: Duration = Duration::from_secs(290);
+
+/// Remembers all tries. A host named `dead` never takes anything, `slow` takes a second, `later` is down at first.
 struct Memory {
     start: Instant,
     tries: Mutex<Vec<Try>>,
@@ -54,6 +57,7 @@ impl Post for Memory {
         self.tries.lock().push(Try { at, host: host.clone(), delivery, body });
         match host.as_str() {
             "dead" => Err("it answered 500".to_owned()),
+            "later" if at < DOWN => Err("connection refused".to_owned()),
             "slow" => {
                 sleep(Duration::from_secs(1)).await;
                 Ok(())
@@ -171,6 +175,34 @@ async fn an_event_is_tried_for_five_minutes_and_holds_back_its_channel_only() {
     assert_eq!(took(&next), seconds(300));
     let deliveries: BTreeSet<_> = tries.iter().map(|t| t.delivery.clone()).collect();
     assert_eq!(deliveries.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_was_down_for_almost_five_minutes_misses_nothing() {
+    let case = Case::new(&["later"], true);
+    let mut expected = Vec::new();
+    for number in 0..60 {
+        // Longer than the grace, so that each coming and going is told.
+        let name = ["x", "y", "z"][number % 3];
+        expected.push(format!("channel_occupied {name}"));
+        case.occupied(name);
+        sleep(Duration::from_millis(500)).await;
+        expected.push(format!("channel_vacated {name}"));
+        case.vacated(name);
+        sleep(seconds(4)).await;
+    }
+    sleep(seconds(60)).await;
+    let taken: Vec<_> = case.tries("later").into_iter().filter(|t| t.at >= DOWN).collect();
+    let once: BTreeSet<_> = taken.iter().map(|t| &t.delivery).collect();
+    assert_eq!(once.len(), taken.len(), "nothing is taken twice");
+    let events: Vec<_> = taken.iter().flat_map(Try::events).collect();
+    for channel in ["x", "y", "z"] {
+        let of_channel = |all: &[String]| -> Vec<String> {
+            all.iter().filter(|event| event.ends_with(channel)).cloned().collect()
+        };
+        assert_eq!(of_channel(&events), of_channel(&expected));
+    }
+    assert_eq!(events.len(), expected.len());
 }
 
 #[tokio::test(start_paused = true)]
