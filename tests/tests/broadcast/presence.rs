@@ -143,6 +143,8 @@ async fn the_pusher_profile_ends_at_a_hundred_members_of_a_kilobyte() {
     let mut late = gema.client().await;
     late.ask_signed(&gema.app, ROOM, Some(r#"{"user_id":"late"}"#)).await;
     assert_eq!(late.expect_error().await.0, 4100);
+    gema.api().post("/users/late/terminate_connections", &json!({})).await.ok();
+    late.nothing_came().await;
     let again = late.join(&gema.app, ROOM, r#"{"user_id":7}"#).await;
     assert_eq!(again.inner()["presence"]["count"], 100, "a further connection of a member is none");
     late.leave(ROOM).await;
