@@ -1,8 +1,9 @@
 // The browser builds of pusher-js and Echo in Chromium: the code of our README, and what only a browser does.
 
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { test } from 'node:test';
-import { APP, start, until } from '../node/kit.mjs';
+import { APP, atEnd, start, until } from '../node/kit.mjs';
 import { library } from '../node/clients.mjs';
 import { record } from '../node/recorder.mjs';
 import { transcript } from '../node/vectors.mjs';
@@ -150,11 +151,19 @@ test('a server that stops sends its pages to the next one, at once and with all 
   assert.deepEqual(all.filter(([name]) => name === 'error').map(([, code]) => code), errors.map(() => 4200));
 });
 
+/** A server that ends each connection before a word is said. */
+async function hangsUp(t) {
+  const server = net.createServer((socket) => socket.destroy());
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  atEnd(t, () => server.close());
+  return server.address();
+}
+
 test('r_soketi_408 without WebSocket a page with the code of the README asks no foreign host', async (t) => {
   const careless = snippet().replace(/^ *enabledTransports.*\n/m, '');
   assert.notEqual(careless, snippet());
   const foreign = [];
-  const closed = { port: 9 };
+  const closed = await hangsUp(t);
   const { visit } = await site(t, {
     expected: /WebSocket connection to 'wss?:..127\.0\.0\.1|asks http.+sockjs\.pusher\.com|net::ERR_NAME_NOT_RESOLVED/,
     pages: () => ({
