@@ -55,16 +55,17 @@ impl Wire {
     /// Connects and sends a correct handshake with these extra header lines (each ends with `\r\n`), and with `early`
     /// right behind it in the same write. Reads the head of the answer.
     pub async fn open(at: SocketAddr, target: &str, extra: &str, early: &[u8]) -> Self {
-        let request = format!(
-            "GET {target} HTTP/1.1\r\nHost: {at}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{extra}\r\n"
-        );
-        Self::request(at, &[request.as_bytes(), early].concat()).await
+        Self::request(at, &[handshake(target, extra).as_bytes(), early].concat()).await
     }
 
     /// Connects, sends this instead of a handshake, and reads the head of the answer.
     pub async fn request(at: SocketAddr, request: &[u8]) -> Self {
-        let mut stream = TcpStream::connect(at).await.expect("the server listens");
+        let stream = TcpStream::connect(at).await.expect("the server listens");
+        Self::over(stream, request).await
+    }
+
+    /// As [`Wire::request`], over a socket that may have sent the beginning already.
+    pub async fn over(mut stream: TcpStream, request: &[u8]) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         stream.write_all(request).await.expect("the server reads");
         let mut wire = Self { stream, unread: Vec::new(), head: String::new() };
@@ -110,6 +111,14 @@ impl Wire {
         self.unread.extend_from_slice(&piece[..read]);
         read
     }
+}
+
+/// A correct handshake with these extra header lines, each ending with `\r\n`.
+pub fn handshake(target: &str, extra: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{extra}\r\n"
+    )
 }
 
 /// A masked frame; `first` is its first byte: [`FIN`] or not, and an opcode.
