@@ -172,6 +172,56 @@ async fn presence_tells_the_others_once_per_user_and_never_oneself() {
     assert!(seen[2].contains(r#"\"count\":2"#), "{}", seen[2]);
 }
 
+/// Ids in the member events of what a client received, in order, with `+` or `-` before them.
+fn changes(text: &str) -> Vec<String> {
+    let parts = text.split(r#""event":"pusher_internal:member_"#).skip(1);
+    let read = |part: &str| {
+        let sign = if part.starts_with("added") { '+' } else { '-' };
+        let (_, id) = part.split_once(r#"{\"user_id\":\""#).unwrap();
+        format!("{sign}{}", id.split('\\').next().unwrap())
+    };
+    parts.map(read).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threads_that_join_and_leave_as_the_same_users_are_told_in_pairs() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None));
+    let (observer, mut client) = pair(&listener).await;
+    let watches = member(0);
+    let _stays = channel.join(&Joiner { member: Some(&watches), ..joiner(&observer) }).unwrap();
+    let mut busy = Vec::new();
+    for task in 0..4_u8 {
+        let (channel, (outbound, client)) = (channel.clone(), pair(&listener).await);
+        busy.push(tokio::spawn(async move {
+            let user = member(1 + task % 2);
+            for _ in 0..200 {
+                let joined = channel.join(&Joiner { member: Some(&user), ..joiner(&outbound) }).unwrap();
+                channel.leave(&joined);
+            }
+            let stays = (task == 0)
+                .then(|| channel.join(&Joiner { member: Some(&user), ..joiner(&outbound) }).unwrap());
+            (outbound, client, stays)
+        }));
+    }
+    let mut connections = Vec::new();
+    for task in busy {
+        connections.push(task.await.unwrap());
+    }
+    assert_eq!(channel.user_ids(), ["0", "1"]);
+    // Whoever flushes: when this has been served, so has everything before it.
+    channel.publish(Bytes::from_static(b"end"), None).wait().await;
+    let told = changes(&read_all(&observer, &mut client).await);
+    for (id, stays) in [("1", true), ("2", false)] {
+        let of_one: Vec<&String> = told.iter().filter(|change| change[1..] == *id).collect();
+        assert!(
+            of_one.iter().enumerate().all(|(at, change)| change.starts_with('+') == (at % 2 == 0)),
+            "{told:?}"
+        );
+        assert_eq!(of_one.len() % 2 == 1, stays, "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_full_presence_channel_takes_further_connections_of_its_members_only() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
