@@ -148,6 +148,19 @@ async fn escaped_values_and_strange_line_ends_are_named() {
 }
 
 #[tokio::test]
+async fn r_reverb_289_a_redirect_that_makes_a_get_of_a_post_is_named() {
+    let gema = Setup::broadcast().start().await;
+    let query = signed(&gema.app, "POST", EVENTS, &[], BODY);
+    let answer = send(&gema, "GET", &format!("{EVENTS}?{query}"), b"").await;
+    assert_eq!((answer.status, answer.header("allow")), (405, "POST"));
+    assert!(
+        answer.body.starts_with("Method not allowed.") && answer.body.contains("redirect"),
+        "{}",
+        answer.body
+    );
+}
+
+#[tokio::test]
 async fn r_reverb_320_the_order_and_the_case_of_parameters_are_named() {
     let gema = Setup::broadcast().start().await;
     let (plain, first) = (auth(), format!("GET\n{CHANNELS}\n"));

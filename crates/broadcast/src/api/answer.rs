@@ -96,6 +96,13 @@ pub(crate) fn method_not_allowed(allow: &'static str) -> Answer {
     text(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.").with(header::ALLOW, allow)
 }
 
+/// 405 for a GET whose query was signed for a body: a client that follows a redirect sends one in place of its POST.
+pub(crate) fn redirected() -> Answer {
+    let reason = "Method not allowed. This path takes POST, and the query is that of a request with a body: a redirect \
+                  on the way, from http to https perhaps, has made a GET of it. Publish to the final address.";
+    text(StatusCode::METHOD_NOT_ALLOWED, reason).with(header::ALLOW, "POST")
+}
+
 /// 408: the body did not arrive in time.
 pub(crate) fn request_timeout() -> Answer {
     text(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time.")

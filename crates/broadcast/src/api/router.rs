@@ -69,7 +69,9 @@ async fn signed(
         _ => return Err(answer::not_found()),
     };
     if head.method != method {
-        return Err(answer::method_not_allowed(method));
+        let signed_body = head.uri.query().is_some_and(|query| query.contains("body_md5="));
+        let redirected = method == "POST" && head.method == Method::GET && signed_body;
+        return Err(if redirected { answer::redirected() } else { answer::method_not_allowed(method) });
     }
     let app = match segments {
         ["apps", id, ..] => shared.apps.by_id(id).ok_or_else(|| answer::unknown_app(id))?,
