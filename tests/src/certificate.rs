@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// All that `openssl req` needs to be told in a file; the rest stands on the command line.
 const CONFIG: &str = "[req]\ndistinguished_name = name\n[name]\n";
@@ -109,6 +109,21 @@ impl Authority {
         ];
         let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
         openssl(self.folder.path(), &[&ends[..], &curve, arguments].concat());
+    }
+}
+
+impl Certificate {
+    /// Makes a listener of a test speak TLS with this certificate.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let chain = vec![CertificateDer::from_pem_file(&self.cert).expect("a certificate")];
+        let key = PrivateKeyDer::from_pem_file(&self.key).expect("its key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions that ring has")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("a key that fits");
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 

@@ -14,12 +14,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
-use crate::PATIENCE;
+use crate::certificate::Certificate;
+use crate::{PATIENCE, Wire};
 
 /// One request as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ type Answers = dyn Fn(usize, &str) -> Option<u16> + Send + Sync;
 #[derive(Debug)]
 pub struct Receiver {
     at: SocketAddr,
+    secure: bool,
     deliveries: mpsc::Receiver<Delivery>,
     events: Vec<Value>,
     _server: JoinSet<()>,
@@ -77,6 +80,12 @@ impl Receiver {
         Self::on(listener, Arc::new(answers))
     }
 
+    /// Takes everything, over TLS only; its certificate is for 127.0.0.1.
+    pub async fn with_certificate(certificate: &Certificate) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        Self::over(listener, Arc::new(|_, _| Some(200)), Some(certificate.acceptor()))
+    }
+
     /// A port that refuses connections until [`Receiver::listen`] is called.
     pub fn refusing() -> (String, TcpSocket) {
         let socket = TcpSocket::new_v4().expect("a socket");
@@ -90,16 +99,22 @@ impl Receiver {
     }
 
     fn on(listener: TcpListener, answers: Arc<Answers>) -> Self {
+        Self::over(listener, answers, None)
+    }
+
+    fn over(listener: TcpListener, answers: Arc<Answers>, tls: Option<TlsAcceptor>) -> Self {
+        let secure = tls.is_some();
         let at = listener.local_addr().expect("its address");
         let (sender, deliveries) = mpsc::channel(10_000);
         let mut server = JoinSet::new();
-        server.spawn(accept(listener, sender, answers));
-        Self { at, deliveries, events: Vec::new(), _server: server }
+        server.spawn(accept(listener, sender, answers, tls));
+        Self { at, secure, deliveries, events: Vec::new(), _server: server }
     }
 
     /// Its address.
     pub fn url(&self) -> String {
-        url_of(self.at)
+        let url = url_of(self.at);
+        if self.secure { url.replace("http:", "https:") } else { url }
     }
 
     /// The next request, whether it is taken or not.
@@ -140,15 +155,30 @@ fn url_of(at: SocketAddr) -> String {
     format!("http://{at}/hook")
 }
 
-async fn accept(listener: TcpListener, sender: mpsc::Sender<Delivery>, answers: Arc<Answers>) {
+async fn accept(
+    listener: TcpListener,
+    sender: mpsc::Sender<Delivery>,
+    answers: Arc<Answers>,
+    tls: Option<TlsAcceptor>,
+) {
     let (count, mut connections) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
     while let Ok((socket, _)) = listener.accept().await {
-        connections.spawn(serve(socket, sender.clone(), answers.clone(), count.clone()));
+        let (sender, answers, count) = (sender.clone(), answers.clone(), count.clone());
+        let Some(tls) = tls.clone() else {
+            connections.spawn(serve(socket, sender, answers, count));
+            continue;
+        };
+        connections.spawn(async move {
+            // Who does not trust us goes away.
+            if let Ok(socket) = tls.accept(socket).await {
+                serve(socket, sender, answers, count).await;
+            }
+        });
     }
 }
 
 async fn serve(
-    socket: TcpStream,
+    socket: impl Wire + 'static,
     sender: mpsc::Sender<Delivery>,
     answers: Arc<Answers>,
     count: Arc<AtomicUsize>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use gema_tests::{Delivery, Gema, PATIENCE, Receiver, Setup};
+use gema_tests::{Authority, Delivery, Gema, PATIENCE, Receiver, Setup};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -72,6 +72,21 @@ async fn an_endpoint_that_is_down_gets_its_events_later_and_its_secrets_stay_sec
     assert_eq!(delivery.target, "/hook?token=hush");
     assert_eq!(delivery.header("authorization"), "Basic bWU6aHVzaA==");
     assert!(!gema.log().contains("hush"), "{}", gema.log());
+}
+
+#[tokio::test]
+async fn an_endpoint_with_tls_gets_events_if_the_system_trusts_its_certificate() {
+    let authority = Authority::new();
+    let mut hooks = Receiver::with_certificate(&authority.issue("hooks")).await;
+    let root = authority.root();
+    let trusting = Setup::broadcast().env("SSL_CERT_FILE", root.to_str().expect("a path"));
+    let trusting = trusting.env("REVERB_APP_WEBHOOK_URL", &hooks.url()).start().await;
+    let doubting = told(&hooks.url()).await;
+    let _nobody = doubting.subscriber("private-a").await;
+    assert!(logged(&doubting, "a webhook was not taken").await.contains("certificate"));
+    let _client = trusting.subscriber("room").await;
+    let delivery = hooks.delivery().await;
+    assert_eq!(delivery.events(&trusting.app)[0], json!({"name": "channel_occupied", "channel": "room"}));
 }
 
 #[tokio::test]
