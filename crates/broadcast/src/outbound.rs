@@ -9,7 +9,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -22,7 +21,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::goodbye::Goodbye;
-use crate::transport::{Sealed, Transport};
+use crate::transport::Transport;
 
 /// Frames handed to one `writev`; more than this rarely fits a socket buffer at once.
 const FRAMES_PER_WRITE: usize = 64;
@@ -33,9 +32,7 @@ const KERNEL_UNSENT_BYTES: u32 = 128 * 1024;
 /// The write half of one connection, shared by its owner and by every channel it subscribes to.
 pub(crate) struct Outbound {
     id: SocketId,
-    socket: TcpStream,
-    /// Whether TLS is on the socket: then nothing is read from it without the queue's lock.
-    sealed: bool,
+    transport: Transport,
     queue: Mutex<Queue>,
     /// Wakes the owner: there is something to drain, or the state has changed.
     owner: AtomicWaker,
@@ -47,8 +44,6 @@ struct Queue {
     frames: VecDeque<Bytes>,
     bytes: usize,
     state: State,
-    /// The TLS on the socket, if there is one: what leaves is encrypted here, what comes is decrypted.
-    sealed: Option<Box<Sealed>>,
 }
 
 /// What may still be written.
@@ -74,16 +69,15 @@ pub(crate) enum Death {
 impl Outbound {
     /// `limit`: bytes that may wait for this client. One frame larger than that is still sent when nothing waits.
     pub(crate) fn new(id: SocketId, transport: impl Into<Transport>, limit: usize) -> Self {
-        let Transport { socket, sealed } = transport.into();
+        let transport = transport.into();
+        let socket = transport.socket();
         // Both are optimisations; a socket that refuses them still works.
         let _ = socket.set_nodelay(true);
-        let _ = SockRef::from(&socket).set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES);
-        let is_sealed = sealed.is_some();
-        let queue = Queue { frames: VecDeque::new(), bytes: 0, state: State::Open, sealed };
+        let _ = SockRef::from(socket).set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES);
+        let queue = Queue { frames: VecDeque::new(), bytes: 0, state: State::Open };
         Self {
             id,
-            socket,
-            sealed: is_sealed,
+            transport,
             queue: Mutex::new(queue),
             owner: AtomicWaker::new(),
             limit,
@@ -114,26 +108,19 @@ impl Outbound {
 
     /// The socket, for its owner to wait on.
     pub(crate) fn socket(&self) -> &TcpStream {
-        &self.socket
+        self.transport.socket()
     }
 
-    /// What has been decrypted already, so that nothing needs to come before it can be read. `None`: nothing has.
+    /// As [`Transport::take_decrypted`].
     pub(crate) fn take_decrypted(&self, bytes: &mut [u8]) -> Option<io::Result<usize>> {
-        if !self.sealed {
-            return None;
-        }
-        self.queue.lock().sealed.as_mut()?.take(bytes)
+        self.transport.take_decrypted(bytes)
     }
 
-    /// Reads from the socket without waiting; `WouldBlock` when no byte can be had yet.
+    /// As [`Transport::try_read`].
     pub(crate) fn try_read(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        if !self.sealed {
-            return self.socket.try_read(bytes);
-        }
-        let mut queue = self.queue.lock();
-        let Some(sealed) = &mut queue.sealed else { return self.socket.try_read(bytes) };
-        let read = sealed.read(&self.socket, bytes);
-        if sealed.waits() {
+        let read = self.transport.try_read(bytes);
+        // What TLS answers by itself goes out with the rest.
+        if self.transport.waits() {
             self.owner.wake();
         }
         read
@@ -188,15 +175,15 @@ impl Outbound {
             if let State::Dead(_) = queue.state {
                 return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
             }
-            if !queue.waits() {
+            if !self.waits(&queue) {
                 queue.frames = VecDeque::new();
                 return Poll::Ready(Ok(()));
             }
-            match self.socket.poll_write_ready(cx) {
+            match self.socket().poll_write_ready(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(ready) => ready?,
             }
-            match self.write_some(&mut queue) {
+            match self.write_some(&queue.frames) {
                 Ok(written) => queue.advance(written),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 Err(e) => return Poll::Ready(Err(e)),
@@ -206,26 +193,22 @@ impl Outbound {
 
     /// Tells the peer that nothing more will come.
     pub(crate) fn finish_writing(&self) {
-        if let Some(sealed) = &mut self.queue.lock().sealed {
-            sealed.finish(&self.socket);
-        }
-        // The peer may be gone already, which is what we want to reach.
-        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Write);
+        self.transport.finish_writing();
     }
 
     fn send_locked(&self, queue: &mut Queue, frames: &Bytes) {
         if queue.state != State::Open {
             return;
         }
-        if queue.waits() {
-            if queue.waiting() + frames.len() > self.limit {
+        if self.waits(queue) {
+            if queue.bytes + self.transport.waiting() + frames.len() > self.limit {
                 return self.evict(queue);
             }
             return queue.push(frames.clone());
         }
-        match self.write_first(queue, frames) {
+        match self.transport.try_write(frames) {
             Ok(written) if written == frames.len() => {
-                if !queue.waits() {
+                if !self.waits(queue) {
                     return;
                 }
             }
@@ -236,12 +219,9 @@ impl Outbound {
         self.owner.wake();
     }
 
-    /// Writes to a connection for which nothing waits.
-    fn write_first(&self, queue: &mut Queue, frames: &Bytes) -> io::Result<usize> {
-        match &mut queue.sealed {
-            None => self.socket.try_write(frames),
-            Some(sealed) => sealed.write(&self.socket, &[IoSlice::new(frames)]),
-        }
+    /// Whether anything waits for the socket.
+    fn waits(&self, queue: &Queue) -> bool {
+        !queue.frames.is_empty() || self.transport.waits()
     }
 
     fn evict(&self, queue: &mut Queue) {
@@ -249,37 +229,23 @@ impl Outbound {
         queue.frames = VecDeque::new();
         queue.bytes = 0;
         // A reset frees the kernel's buffer now; an orderly close would wait behind it for a reader that does not read.
-        let _ = self.socket.set_zero_linger();
+        let _ = self.socket().set_zero_linger();
         self.owner.wake();
     }
 
-    fn write_some(&self, queue: &mut Queue) -> io::Result<usize> {
-        if let (None, Some(only), 1) = (&queue.sealed, queue.frames.front(), queue.frames.len()) {
-            return self.socket.try_write(only);
+    fn write_some(&self, frames: &VecDeque<Bytes>) -> io::Result<usize> {
+        if let (Some(only), 1) = (frames.front(), frames.len()) {
+            return self.transport.try_write(only);
         }
         let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE];
-        for (slice, frame) in slices.iter_mut().zip(&queue.frames) {
+        for (slice, frame) in slices.iter_mut().zip(frames) {
             *slice = IoSlice::new(frame);
         }
-        let slices = &slices[..queue.frames.len().min(FRAMES_PER_WRITE)];
-        match &mut queue.sealed {
-            None => self.socket.try_write_vectored(slices),
-            Some(sealed) => sealed.write(&self.socket, slices),
-        }
+        self.transport.try_write_vectored(&slices[..frames.len().min(FRAMES_PER_WRITE)])
     }
 }
 
 impl Queue {
-    /// Whether anything waits for the socket.
-    fn waits(&self) -> bool {
-        !self.frames.is_empty() || self.sealed.as_ref().is_some_and(|sealed| sealed.waits())
-    }
-
-    /// How many bytes wait, ciphertext included.
-    fn waiting(&self) -> usize {
-        self.bytes + self.sealed.as_ref().map_or(0, |sealed| sealed.waiting())
-    }
-
     fn push(&mut self, frames: Bytes) {
         self.bytes += frames.len();
         self.frames.push_back(frames);
