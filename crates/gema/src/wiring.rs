@@ -32,7 +32,7 @@ pub(crate) fn broadcast(
     let process = &settings.process;
     let app = |(credentials, app): &(Credentials, App)| {
         let mut config = app_config(credentials, app, process);
-        config.webhooks = webhooks(settings, &credentials.id, app);
+        config.webhooks = webhooks(settings, &credentials.id);
         config
     };
     let apps = settings.apps.iter().map(app).collect();
@@ -82,15 +82,12 @@ fn message_rate(app: &App) -> Option<MessageRate> {
 }
 
 /// The endpoints of one app.
-fn webhooks(settings: &Settings, app_id: &str, app: &App) -> Vec<Webhook> {
-    // Each join and leave changes a count: who does not ask for these, and tells clients none, is spared them.
-    let usual =
-        Kind::ALL.into_iter().filter(|kind| *kind != Kind::SubscriptionCount || app.subscription_count);
+fn webhooks(settings: &Settings, app_id: &str) -> Vec<Webhook> {
     let own = settings.webhooks.iter().filter(|(owner, _)| owner == app_id);
     own.filter_map(|(_, webhook)| {
         let kinds = match &webhook.events {
             Some(names) => names.0.iter().filter_map(|name| Kind::parse(name)).collect(),
-            None => usual.clone().collect(),
+            None => Kind::ALL.into_iter().collect(),
         };
         let channel_prefix = webhook.channel_prefix.clone().unwrap_or_default();
         let filter = Filter { kinds, channel_prefix };

@@ -41,8 +41,7 @@ fn is_vacated(channel: &'static str) -> impl Fn(&Value) -> bool {
 #[tokio::test]
 async fn a_channel_is_told_of_from_the_first_subscriber_to_the_last() {
     let mut hooks = Receiver::start().await;
-    let all = Setup::broadcast().env("REVERB_APP_SUBSCRIPTION_COUNT", "true");
-    let gema = all.env("REVERB_APP_WEBHOOK_URL", &hooks.url()).start().await;
+    let gema = Setup::broadcast().env("REVERB_APP_WEBHOOK_URL", &hooks.url()).start().await;
     let mut first = gema.subscriber("room").await;
     let mut second = gema.subscriber("room").await;
     leave(&mut first, "room").await;

@@ -276,7 +276,7 @@ settings! {
         url: Option<WebhookUrl> = "",
             Setting::named("REVERB_APP_WEBHOOK_URL", "url").used_by(SOCKETS).secret();
         /// Which events: `channel_occupied`, `channel_vacated`, `member_added`, `member_removed`, `client_event`,
-        /// `cache_miss`, `subscription_count`. Unset: all, `subscription_count` only if clients are told it, too.
+        /// `cache_miss`, `subscription_count`. Unset: all.
         events: Option<Names> = "", Setting::named("REVERB_APP_WEBHOOK_EVENTS", "events").used_by(SOCKETS);
         /// Only events of channels whose name starts like this. Unset: of all.
         channel_prefix: Option<String> = "",
