@@ -1,0 +1,163 @@
+//! One entry of a channel's log: the events that one node published to it with one flush.
+//!
+//! Plain fields with their lengths, nothing nested. Entries are opened ([`crate::seal`]) before they are read, and still
+//! read as if a stranger had written them: another version of Gema may have.
+
+use bytes::{Buf, BufMut, Bytes};
+use gema_protocol::socket_id::SocketId;
+
+/// First byte of every entry. A node skips what it does not know.
+const VERSION: u8 = 1;
+/// Most events of one entry.
+pub const MOST_EVENTS: usize = 1_024;
+
+/// A node between its start and its death; random, so no two are ever the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin(pub u128);
+
+/// Events of one flush.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Who published.
+    pub origin: Origin,
+    /// Counts this origin's entries of all channels from 1. An entry may come twice; of one channel, never in another order.
+    pub sequence: u64,
+    /// When it was published, in milliseconds since 1970 by Redis' clock as its origin knew it.
+    pub published_ms: u64,
+    /// In the order of publishing; at most [`MOST_EVENTS`].
+    pub events: Vec<Event>,
+}
+
+/// One event for the subscribers of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The text of the message that subscribers get.
+    pub text: Bytes,
+    /// The connection that does not get it.
+    pub except: Option<SocketId>,
+}
+
+/// Why bytes are no entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Written by another version of Gema.
+    #[error("the entry has version {0}, this node reads version {VERSION}")]
+    Version(u8),
+    /// A field is cut off, too long, or no text.
+    #[error("the entry is malformed")]
+    Malformed,
+}
+
+impl Entry {
+    /// Its bytes, unsealed.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let size: usize = self.events.iter().map(|event| event.text.len() + 48).sum();
+        let mut out = Vec::with_capacity(64 + size);
+        out.put_u8(VERSION);
+        out.put_u128(self.origin.0);
+        out.put_u64(self.sequence);
+        out.put_u64(self.published_ms);
+        for event in &self.events {
+            let except = event.except.map(|id| id.to_string()).unwrap_or_default();
+            put(&mut out, except.as_bytes());
+            put(&mut out, &event.text);
+        }
+        out
+    }
+
+    /// Reads what [`Entry::encode`] wrote. The events share the memory of `bytes`.
+    ///
+    /// # Errors
+    /// See [`EntryError`].
+    pub fn decode(mut bytes: Bytes) -> Result<Self, EntryError> {
+        let version = bytes.try_get_u8().map_err(|_| EntryError::Malformed)?;
+        if version != VERSION {
+            return Err(EntryError::Version(version));
+        }
+        let origin = Origin(bytes.try_get_u128().map_err(|_| EntryError::Malformed)?);
+        let sequence = bytes.try_get_u64().map_err(|_| EntryError::Malformed)?;
+        let published_ms = bytes.try_get_u64().map_err(|_| EntryError::Malformed)?;
+        let mut events = Vec::new();
+        while bytes.has_remaining() {
+            events.push(event(&mut bytes).ok_or(EntryError::Malformed)?);
+            if events.len() > MOST_EVENTS {
+                return Err(EntryError::Malformed);
+            }
+        }
+        Ok(Self { origin, sequence, published_ms, events })
+    }
+}
+
+fn put(out: &mut Vec<u8>, field: &[u8]) {
+    out.put_u32(
+        u32::try_from(field.len()).expect("a field is smaller than a request, which is smaller than 4 GiB"),
+    );
+    out.put_slice(field);
+}
+
+fn event(bytes: &mut Bytes) -> Option<Event> {
+    let except = take(bytes)?;
+    let except = if except.is_empty() { None } else { Some(str::from_utf8(&except).ok()?.parse().ok()?) };
+    let text = take(bytes)?;
+    str::from_utf8(&text).ok()?;
+    Some(Event { text, except })
+}
+
+fn take(bytes: &mut Bytes) -> Option<Bytes> {
+    let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
+    (length <= bytes.len()).then(|| bytes.split_to(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        (".{0,40}", any::<Option<[u8; 16]>>())
+            .prop_map(|(text, except)| Event { text: text.into(), except: except.map(SocketId::from_random) })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            (origin, sequence, published_ms) in any::<(u128, u64, u64)>(),
+            events in prop::collection::vec(any_event(), 0..20),
+        ) {
+            let entry = Entry { origin: Origin(origin), sequence, published_ms, events };
+            let bytes = entry.encode();
+            prop_assert_eq!(Entry::decode(bytes.clone().into()), Ok(entry));
+            for cut in 0..bytes.len().min(80) {
+                // A cut at the border of an event leaves an entry with fewer events; the seal is what notices that.
+                let _ = Entry::decode(Bytes::copy_from_slice(&bytes[..cut]));
+            }
+        }
+
+        #[test]
+        fn noise_is_an_error_and_no_panic(noise in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(entry) = Entry::decode(noise.clone().into()) {
+                prop_assert_eq!(entry.encode(), noise);
+            }
+        }
+    }
+
+    #[test]
+    fn another_version_and_too_much_are_refused() {
+        assert_eq!(Entry::decode(Bytes::from_static(&[2, 0, 0])), Err(EntryError::Version(2)));
+        assert_eq!(Entry::decode(Bytes::new()), Err(EntryError::Malformed));
+        let event = Event { text: Bytes::new(), except: None };
+        let entry = |count| Entry {
+            origin: Origin(1),
+            sequence: 1,
+            published_ms: 1,
+            events: vec![event.clone(); count],
+        };
+        assert!(Entry::decode(entry(MOST_EVENTS).encode().into()).is_ok());
+        assert_eq!(Entry::decode(entry(MOST_EVENTS + 1).encode().into()), Err(EntryError::Malformed));
+        let mut long = entry(0).encode();
+        long.extend_from_slice(&u32::MAX.to_be_bytes());
+        assert_eq!(Entry::decode(long.into()), Err(EntryError::Malformed));
+    }
+}

@@ -1,0 +1,140 @@
+//! Names of everything in Redis. All that belongs to one channel lies in one partition, so that one script can see it.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use gema_protocol::channel::ChannelName;
+
+/// Partitions of an app. Fixed: two nodes that count differently would not find each other's channels.
+pub const PARTITIONS: u8 = 64;
+
+/// One of an app's [`PARTITIONS`] parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition(u8);
+
+impl Partition {
+    /// Where a channel lies: FNV-1a over its name.
+    #[must_use]
+    pub fn of(channel: &ChannelName) -> Self {
+        let hash = channel.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(u8::try_from(hash % u64::from(PARTITIONS)).unwrap_or(0))
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..PARTITIONS).map(Self)
+    }
+}
+
+/// Which installation and which app a key belongs to. Cheap to clone.
+///
+/// Two installations on one Redis differ in prefix, scaling channel or database and never hear each other; the database
+/// is part of the name because pub/sub does not know databases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace(Arc<str>);
+
+impl Namespace {
+    /// `prefix`: `REDIS_PREFIX`; `scaling_channel`: `REVERB_SCALING_CHANNEL`; `database`: `REDIS_DB`.
+    #[must_use]
+    pub fn new(prefix: &str, scaling_channel: &str, database: u16, app_id: &str) -> Self {
+        let [prefix, scaling_channel, app_id] = [prefix, scaling_channel, app_id].map(escaped);
+        Self(format!("{prefix}:{scaling_channel}:{database}:{app_id}").into())
+    }
+
+    /// The topic on which a channel's events and changes are told.
+    #[must_use]
+    pub fn topic(&self, channel: &ChannelName) -> String {
+        self.of_channel("topic", channel)
+    }
+
+    /// The stream of a channel's last events.
+    #[must_use]
+    pub fn log(&self, channel: &ChannelName) -> String {
+        self.of_channel("log", channel)
+    }
+
+    /// The hash with a channel's epoch and numbers.
+    #[must_use]
+    pub fn counters(&self, channel: &ChannelName) -> String {
+        self.of_channel("counters", channel)
+    }
+
+    /// The last event of a cache channel.
+    #[must_use]
+    pub fn last_event(&self, channel: &ChannelName) -> String {
+        self.of_channel("last", channel)
+    }
+
+    /// `gema:{namespace:partition}:what:channel`. The braces are the hash tag: one partition, one slot of a cluster.
+    fn of_channel(&self, what: &str, channel: &ChannelName) -> String {
+        format!("gema:{{{}:{}}}:{what}:{channel}", self.0, Partition::of(channel).0)
+    }
+}
+
+/// A part of a name, without the characters that have a meaning in it.
+fn escaped(part: &str) -> String {
+    part.chars().fold(String::with_capacity(part.len()), |mut out, letter| {
+        match letter {
+            '{' | '}' | ':' | '%' => drop(write!(out, "%{:02X}", u32::from(letter))),
+            plain => out.push(plain),
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn channel(name: &str) -> ChannelName {
+        ChannelName::parse(name, 200).unwrap()
+    }
+
+    #[test]
+    fn everything_of_a_channel_shares_one_hash_tag() {
+        let namespace = Namespace::new("", "reverb", 0, "123456");
+        let names = [
+            namespace.topic(&channel("presence-a")),
+            namespace.log(&channel("presence-a")),
+            namespace.counters(&channel("presence-a")),
+            namespace.last_event(&channel("presence-a")),
+        ];
+        let tag = |name: &String| name[..=name.find('}').unwrap()].to_owned();
+        assert_eq!(names.iter().map(tag).collect::<HashSet<_>>().len(), 1);
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 4);
+    }
+
+    #[test]
+    fn installations_never_share_a_name() {
+        let table = [
+            ("", "reverb", 0, "1"),
+            ("a", "reverb", 0, "1"),
+            ("", "other", 0, "1"),
+            ("", "reverb", 1, "1"),
+            ("", "reverb", 0, "2"),
+            ("", "reverb:0", 0, "1"),
+            (":", "reverb", 0, "1"),
+            ("}", "reverb", 0, "1"),
+            ("%7D", "reverb", 0, "1"),
+        ];
+        let names = table.map(|(prefix, scaling, database, app)| {
+            Namespace::new(prefix, scaling, database, app).topic(&channel("c"))
+        });
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), table.len());
+        assert!(names.iter().all(|name| name.matches(['{', '}']).count() == 2), "{names:?}");
+    }
+
+    #[test]
+    fn partitions_are_fixed_and_all_of_them_used() {
+        assert_eq!(
+            [Partition::of(&channel("a")), Partition::of(&channel("presence-a"))],
+            [Partition(12), Partition(30)]
+        );
+        let used: HashSet<_> = (0..2_000).map(|i| Partition::of(&channel(&format!("c-{i}")))).collect();
+        assert_eq!(used, Partition::all().collect());
+    }
+}
