@@ -135,13 +135,18 @@ impl Inbox {
         self.reading = false;
     }
 
-    fn read(&mut self) -> Step {
-        self.reading = true;
-        let after = match self.log {
+    /// The newest entry taken: the log is read from there.
+    #[must_use]
+    pub fn known(&self) -> Option<Position> {
+        match self.log {
             Known::UpTo(last) => Some(last),
             Known::Unread | Known::Empty => None,
-        };
-        Step { read: Some(after), ..Step::default() }
+        }
+    }
+
+    fn read(&mut self) -> Step {
+        self.reading = true;
+        Step { read: Some(self.known()), ..Step::default() }
     }
 
     /// Keeps a live entry for later. They are few: the log is read within a moment.

@@ -1,11 +1,17 @@
-//! What broadcast nodes share: events, who is present, and which node is alive.
+//! What broadcast nodes share through Redis: events, in order and without loss through its faults.
 //!
-//! The pure half is here: names of keys and topics ([`name`]), sealed messages ([`seal`], [`entry`]), what a node still
-//! has to tell the others ([`outgoing`]) and what it has heard of a channel ([`inbox`]). None of it knows Redis, sockets
-//! or a clock: times are arguments.
+//! The pure half: names of keys and topics ([`name`]), sealed messages ([`seal`], [`entry`]), what a node still has to tell
+//! the others ([`outgoing`]), what it has heard of a channel ([`inbox`]) and which topics it holds ([`interest`]). None of it knows Redis, sockets or a clock.
+//! The other half is the place where nodes meet: [`engine`] is the seam, [`redis`] and [`memory`] implement it; [`node`]
+//! drives the pure half over it.
 
+pub mod engine;
 pub mod entry;
 pub mod inbox;
+pub mod interest;
+pub mod memory;
 pub mod name;
+pub mod node;
 pub mod outgoing;
+pub mod redis;
 pub mod seal;

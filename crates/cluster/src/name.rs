@@ -67,6 +67,12 @@ impl Namespace {
         self.of_channel("last", channel)
     }
 
+    /// A topic of one process alone.
+    #[must_use]
+    pub fn probe(&self, unique: u128) -> String {
+        format!("gema:{{{}}}:probe:{unique:032x}", self.0)
+    }
+
     /// `gema:{namespace:partition}:what:channel`. The braces are the hash tag: one partition, one slot of a cluster.
     fn of_channel(&self, what: &str, channel: &ChannelName) -> String {
         format!("gema:{{{}:{}}}:{what}:{channel}", self.0, Partition::of(channel).0)

@@ -1,0 +1,80 @@
+//! The seam between a node and the place where nodes meet. Redis is one such place, memory another (for tests); both
+//! pass the same contract suite (`tests/contract.rs`).
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use gema_protocol::channel::ChannelName;
+use tokio::sync::mpsc;
+
+use crate::entry::Entry;
+use crate::inbox::{Page, Position};
+use crate::outgoing::{Answer, Append};
+
+/// Why an engine could not do what it was asked. It may have done it: an answer can be lost on its way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The link is down, or went down before the answer came.
+    #[error("the link is down: {0}")]
+    Down(String),
+    /// No answer came in time; the link counts as down from now on.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The answer made no sense.
+    #[error("unexpected answer: {0}")]
+    Answer(&'static str),
+}
+
+/// What an engine tells a node by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The link stands. Every subscription of before is gone, and whatever was published meanwhile was missed.
+    Up,
+    /// The link is down; nothing more comes until [`Notice::Up`].
+    Down,
+    /// An entry was published to a topic that this node holds; perhaps its own.
+    Entry {
+        /// The channel.
+        channel: ChannelName,
+        /// Where it stands in the channel's log.
+        at: Position,
+        /// The entry.
+        entry: Entry,
+    },
+}
+
+/// The notices of one engine. Bounded: a node that does not read loses its link, and reads the logs afterwards.
+pub type Notices = mpsc::Receiver<Notice>;
+
+/// One app's share of the place where nodes meet. No call waits longer than a few seconds.
+pub trait Engine: Send + Sync + 'static {
+    /// Appends an entry to its channel's log and tells it to whoever holds the topic. `keep`: the text that a cache
+    /// channel keeps as its last event, and for how long.
+    fn append<'a>(
+        &'a self,
+        append: &'a Append,
+        keep: Option<(&'a str, Duration)>,
+    ) -> BoxFuture<'a, Result<Answer, EngineError>>;
+
+    /// Reads a channel's log after a position, or from its beginning.
+    fn page<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        after: Option<Position>,
+    ) -> BoxFuture<'a, Result<Page, EngineError>>;
+
+    /// The last event that a cache channel keeps, if its time is not over.
+    fn last_event<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+    ) -> BoxFuture<'a, Result<Option<String>, EngineError>>;
+
+    /// Holds topics. Once this returns, whatever is published to them is noticed.
+    fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// The time by the clock that all nodes share, in milliseconds since 1970; as far as it is known.
+    fn now_ms(&self) -> u64;
+
+    /// Lets topics go.
+    fn unsubscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>>;
+}

@@ -1,0 +1,209 @@
+//! One app of this node among the others: tells them what is published here, and hears what is published there.
+//!
+//! Nothing here is waited for by a local delivery. Three tasks do the work: [`telling`] empties what is outgoing,
+//! [`holding`] asks for topics, [`hearing`] orders what comes. They end with the [`Node`].
+
+mod hearing;
+mod holding;
+mod telling;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use gema_protocol::channel::ChannelName;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::engine::{Engine, Notices};
+use crate::entry::{Event, Origin};
+use crate::interest::Interest;
+use crate::outgoing::{Full, Outgoing};
+
+/// How long a publisher that asked for it waits until the cluster has its event.
+pub const ACKNOWLEDGE: Duration = Duration::from_secs(2);
+/// Topics that may be confirmed before the hearing task has noticed.
+const CHANGES: usize = 1_024;
+
+/// Where events of other nodes go. Called by one task, in order; must not wait.
+pub trait Listener: Send + Sync + 'static {
+    /// An event for the subscribers of a channel. `published_ms` is given for one that comes late, from the log: it is only
+    /// for subscriptions that stood at that time ([`Node::now_ms`]).
+    fn deliver(&self, channel: &ChannelName, event: Event, published_ms: Option<u64>);
+
+    /// How long a cache channel keeps its last event.
+    fn cache_ttl(&self) -> Duration;
+}
+
+/// What has been lost for good, in events.
+#[derive(Debug, Default)]
+pub struct Losses {
+    /// Published here, never taken by Redis.
+    pub told: AtomicU64,
+    /// Published elsewhere, missing from the log: entries, of one or more events each.
+    pub heard: AtomicU64,
+}
+
+/// An app's share of the cluster.
+pub struct Node {
+    shared: Arc<Shared>,
+    _tasks: DropGuard,
+}
+
+struct Shared {
+    engine: Arc<dyn Engine>,
+    listener: Arc<dyn Listener>,
+    origin: Origin,
+    born: Instant,
+    linked: AtomicBool,
+    outgoing: Mutex<Outgoing>,
+    interest: Mutex<Interest>,
+    /// Publishers that wait until an entry is in the log, by its number.
+    waiting: Mutex<HashMap<u64, Vec<oneshot::Sender<()>>>>,
+    to_tell: Notify,
+    to_hold: Notify,
+    losses: Arc<Losses>,
+}
+
+/// What the holding task tells the hearing task.
+enum Change {
+    Held(Vec<ChannelName>),
+    LetGo(Vec<ChannelName>),
+}
+
+/// The cluster has not confirmed an event. It may still get it: the publisher decides whether to repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cluster has not confirmed the event")]
+pub struct Unconfirmed;
+
+impl Node {
+    /// Begins. `origin` is random; `limit` bounds in bytes what waits for Redis or may have to be told again.
+    pub fn start(
+        engine: Arc<dyn Engine>,
+        notices: Notices,
+        listener: Arc<dyn Listener>,
+        origin: Origin,
+        limit: usize,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            engine,
+            listener,
+            origin,
+            born: Instant::now(),
+            linked: AtomicBool::new(false),
+            outgoing: Mutex::new(Outgoing::new(origin, limit)),
+            interest: Mutex::default(),
+            waiting: Mutex::default(),
+            to_tell: Notify::new(),
+            to_hold: Notify::new(),
+            losses: Arc::default(),
+        });
+        let ending = CancellationToken::new();
+        let (changes, changed) = mpsc::channel(CHANGES);
+        let task = |ending: &CancellationToken| ending.clone();
+        tokio::spawn(task(&ending).run_until_cancelled_owned(telling::run(shared.clone())));
+        tokio::spawn(task(&ending).run_until_cancelled_owned(holding::run(shared.clone(), changes)));
+        tokio::spawn(task(&ending).run_until_cancelled_owned(hearing::run(shared.clone(), notices, changed)));
+        Self { shared, _tasks: ending.drop_guard() }
+    }
+
+    /// Takes an event for the other nodes and returns at once.
+    ///
+    /// # Errors
+    /// [`Full`] when Redis has been away for so long that there is no room: the other nodes will not get it.
+    pub fn publish(&self, channel: &ChannelName, event: Event) -> Result<(), Full> {
+        self.shared.push(channel, event).map(drop)
+    }
+
+    /// As [`Node::publish`], for a publisher that waits until Redis has the event.
+    ///
+    /// # Errors
+    /// As [`Node::publish`].
+    pub fn publish_acknowledged(&self, channel: &ChannelName, event: Event) -> Result<Acknowledged, Full> {
+        // Locked before the event can leave: its answer must find who waits for it.
+        let mut waiting = self.shared.waiting.lock();
+        let number = self.shared.push(channel, event)?;
+        let (done, wait) = oneshot::channel();
+        waiting.entry(number).or_default().push(done);
+        Ok(Acknowledged(wait))
+    }
+
+    /// A client of this node needs a channel. `None`: go on at once, the topic is held, or there is no link to wait for.
+    #[must_use]
+    pub fn hold(&self, channel: &ChannelName) -> Option<oneshot::Receiver<()>> {
+        let wait = self.shared.interest.lock().hold(channel)?;
+        self.shared.to_hold.notify_one();
+        self.is_linked().then_some(wait)
+    }
+
+    /// A client of this node has left a channel.
+    pub fn release(&self, channel: &ChannelName) {
+        let now = self.shared.now();
+        self.shared.interest.lock().release(channel, now);
+    }
+
+    /// Does the link stand, as far as is known?
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.shared.linked.load(Ordering::Acquire)
+    }
+
+    /// The time that all nodes share, in milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.shared.engine.now_ms()
+    }
+
+    /// What has been lost so far.
+    #[must_use]
+    pub fn losses(&self) -> &Arc<Losses> {
+        &self.shared.losses
+    }
+
+    /// Ends when everything published here is in Redis; the caller bounds the wait.
+    pub async fn told(&self) {
+        while self.shared.outgoing.lock().waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// An event on its way to the log.
+#[derive(Debug)]
+pub struct Acknowledged(oneshot::Receiver<()>);
+
+impl Acknowledged {
+    /// Ends when the event is in Redis' log.
+    ///
+    /// # Errors
+    /// When it is not, by `deadline`.
+    pub async fn by(self, deadline: Instant) -> Result<(), Unconfirmed> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        timeout(left, self.0).await.ok().and_then(Result::ok).ok_or(Unconfirmed)
+    }
+}
+
+impl Shared {
+    /// The number of the entry that will carry the event.
+    fn push(&self, channel: &ChannelName, event: Event) -> Result<u64, Full> {
+        let published_ms = self.engine.now_ms();
+        let pushed = self.outgoing.lock().push(channel, event, self.now(), published_ms);
+        if pushed.is_err() {
+            self.losses.told.fetch_add(1, Ordering::Relaxed);
+        }
+        self.to_tell.notify_one();
+        pushed
+    }
+
+    /// Time since this node was born.
+    fn now(&self) -> Duration {
+        self.born.elapsed()
+    }
+
+    fn is_linked(&self) -> bool {
+        self.linked.load(Ordering::Acquire)
+    }
+}

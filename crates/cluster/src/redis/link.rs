@@ -1,0 +1,131 @@
+//! The process's link to Redis: one connection for commands, one for topics, made anew for ever.
+//!
+//! fred reconnects nothing here. A broken link is dropped whole and a new one is made, so that there is one way back from
+//! every fault. A link proves itself: what is published to a topic of its own must come back.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::types::{Builder, ClusterHash, CustomCommand, InfoKind, Message};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::engine::EngineError;
+
+/// How long making a link may take.
+const CONNECT_TIME: Duration = Duration::from_secs(1);
+/// How often a link proves itself.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// How long the proof may take.
+const PROBE_TIME: Duration = Duration::from_secs(2);
+/// Messages that may wait for us inside fred; it drops what is more, and then so do we with the link.
+const MESSAGES: usize = 65_536;
+/// The oldest Redis that knows sharded pub/sub.
+const OLDEST: u32 = 7;
+
+/// An open link.
+pub(super) struct Link {
+    pub(super) commands: Client,
+    pub(super) topics: Client,
+    clock_ahead_ms: i64,
+    tasks: [JoinHandle<Result<(), fred::error::Error>>; 2],
+}
+
+impl Link {
+    /// Connects both halves and looks at the server's version.
+    pub(super) async fn open(builder: &Builder) -> Result<Self, EngineError> {
+        timeout(CONNECT_TIME, Self::connect(builder)).await.map_err(|_| EngineError::Timeout(CONNECT_TIME))?
+    }
+
+    async fn connect(builder: &Builder) -> Result<Self, EngineError> {
+        let mut builder = builder.clone();
+        builder.with_performance_config(|config| config.broadcast_channel_capacity = MESSAGES);
+        builder.with_connection_config(|config| {
+            config.connection_timeout = CONNECT_TIME;
+            config.max_command_attempts = 1;
+        });
+        let (commands, topics) = (builder.build().map_err(down)?, builder.build().map_err(down)?);
+        let tasks = [commands.init().await.map_err(down)?, topics.init().await.map_err(down)?];
+        let mut link = Self { commands, topics, clock_ahead_ms: 0, tasks };
+        link.check_version().await?;
+        link.read_clock().await?;
+        Ok(link)
+    }
+
+    /// Milliseconds that the server's clock is ahead of ours, give or take a round trip.
+    pub(super) fn clock_ahead_ms(&self) -> i64 {
+        self.clock_ahead_ms
+    }
+
+    async fn read_clock(&mut self) -> Result<(), EngineError> {
+        let command = CustomCommand::new_static("TIME", ClusterHash::Random, false);
+        let time: Vec<i64> = self.commands.custom(command, Vec::<String>::new()).await.map_err(down)?;
+        let [seconds, micros] = time[..] else { return Err(EngineError::Answer("TIME")) };
+        let ours =
+            UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        self.clock_ahead_ms = seconds * 1_000 + micros / 1_000 - ours;
+        Ok(())
+    }
+
+    async fn check_version(&self) -> Result<(), EngineError> {
+        let info: String = self.commands.info(Some(InfoKind::Server)).await.map_err(down)?;
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or_default();
+        let major = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0_u32);
+        if major < OLDEST {
+            return Err(EngineError::Down(format!(
+                "Redis {version} is too old for sharded pub/sub; Redis {OLDEST} or newer, or Valkey, is needed"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Passes on what comes, until the link breaks or does not hear itself: the reason comes back.
+    pub(super) async fn run(&self, probe: &str, mut pass_on: impl FnMut(&Message) -> bool) -> String {
+        let mut messages = self.topics.message_rx();
+        if let Err(error) = self.topics.ssubscribe(probe).await {
+            return error.to_string();
+        }
+        let mut ticks = interval(PROBE_PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                // What has come already is heard before the silence is judged.
+                biased;
+                message = messages.recv() => match message {
+                    Ok(message) if message.channel == probe => heard = Instant::now(),
+                    Ok(message) if pass_on(&message) => {}
+                    Ok(_) => return "this node does not keep up with the messages of its topics".to_owned(),
+                    Err(RecvError::Lagged(count)) => return format!("{count} messages came faster than they were read"),
+                    Err(RecvError::Closed) => return "the connection ended".to_owned(),
+                },
+                _ = ticks.tick() => {
+                    if heard.elapsed() > PROBE_TIME {
+                        return format!("no sign of life for {} s", PROBE_TIME.as_secs());
+                    }
+                    let sent = self.commands.spublish::<i64, _, _>(probe, "?");
+                    if !matches!(timeout(PROBE_PAUSE, sent).await, Ok(Ok(_)) | Err(_)) {
+                        return "the connection broke".to_owned();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// fred's error as ours.
+pub(super) fn down(error: fred::error::Error) -> EngineError {
+    EngineError::Down(error.to_string())
+}
+
+/// The link of the moment, if it stands.
+pub(super) type Current = parking_lot::RwLock<Option<Arc<Link>>>;

@@ -1,0 +1,169 @@
+//! What every place where nodes meet must do: run on memory, and on a Redis that each test starts for itself.
+
+mod redis;
+
+use std::time::Duration;
+
+use gema_cluster::engine::{Engine, EngineError, Notice, Notices};
+use gema_cluster::entry::{Entry, Event, Origin};
+use gema_cluster::inbox::Position;
+use gema_cluster::memory::Memory;
+use gema_cluster::outgoing::{Answer, Append};
+use gema_protocol::channel::ChannelName;
+use tokio::time::timeout;
+
+/// More than anything here takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::parse(name, 200).unwrap()
+}
+
+fn append(name: &str, sequence: u64, expected: Option<Position>) -> Append {
+    let events = vec![Event { text: format!("event {sequence}").into(), except: None }];
+    let entry = Entry { origin: Origin(7), sequence, published_ms: 1, events };
+    Append { channel: channel(name), expected, entry }
+}
+
+async fn notice(notices: &mut Notices) -> Notice {
+    timeout(PATIENCE, notices.recv()).await.expect("a notice in time").expect("an engine that lives")
+}
+
+/// The position of an entry that was appended.
+async fn appended(engine: &impl Engine, append: &Append) -> Position {
+    match engine.append(append, None).await {
+        Ok(Answer::Appended(at)) => at,
+        other => panic!("not appended: {other:?}"),
+    }
+}
+
+/// Two nodes that meet: what one appends the other hears, if it holds the topic.
+async fn entries_are_numbered_logged_and_heard(a: impl Engine, b: impl Engine, mut heard: Notices) {
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    let (quiet, busy) = (channel("quiet"), channel("busy"));
+    assert_eq!(b.page(&busy, None).await.unwrap().newest, None);
+    b.subscribe(&[busy.clone(), quiet.clone()]).await.unwrap();
+    let first = appended(&a, &append("busy", 1, None)).await;
+    assert_eq!(first.number, 1);
+    appended(&a, &append("nobody-holds-this", 2, None)).await;
+    let second = appended(&a, &append("busy", 3, Some(first))).await;
+    assert_eq!(second, Position { number: 2, ..first });
+    for (at, sequence) in [(first, 1), (second, 3)] {
+        let entry = append("busy", sequence, None).entry;
+        assert_eq!(notice(&mut heard).await, Notice::Entry { channel: busy.clone(), at, entry });
+    }
+    let page = b.page(&busy, Some(first)).await.unwrap();
+    assert_eq!((page.newest, page.entries), (Some(second), vec![(2, append("busy", 3, None).entry)]));
+    assert_eq!(b.page(&busy, None).await.unwrap().entries.len(), 2);
+
+    b.unsubscribe(&[busy.clone()]).await.unwrap();
+    appended(&a, &append("busy", 4, None)).await;
+    let last = appended(&a, &append("quiet", 5, None)).await;
+    let entry = append("quiet", 5, None).entry;
+    assert_eq!(
+        notice(&mut heard).await,
+        Notice::Entry { channel: quiet, at: last, entry },
+        "what was let go is not heard"
+    );
+}
+
+/// What a node expects and does not find is refused, so that it tells it again.
+async fn a_lost_memory_is_noticed(a: impl Engine) {
+    let known = appended(&a, &append("c", 1, None)).await;
+    let other = Position { epoch: known.epoch.wrapping_add(1), number: 1 };
+    assert_eq!(a.append(&append("c", 2, Some(other)), None).await, Ok(Answer::Behind(Some(known))));
+    let ahead = Position { number: 9, ..known };
+    assert_eq!(a.append(&append("c", 2, Some(ahead)), None).await, Ok(Answer::Behind(Some(known))));
+    assert_eq!(a.append(&append("new", 2, Some(known)), None).await, Ok(Answer::Behind(None)));
+    assert_eq!(
+        a.page(&channel("c"), Some(ahead)).await.unwrap().entries.len(),
+        1,
+        "all of it for who is ahead"
+    );
+}
+
+async fn the_last_event_is_kept(a: impl Engine) {
+    let cache = channel("cache-c");
+    assert_eq!(a.last_event(&cache).await, Ok(None));
+    let keep = Some(("kept", Duration::from_secs(60)));
+    a.append(&append("cache-c", 1, None), keep).await.unwrap();
+    appended(&a, &append("cache-c", 2, None)).await;
+    assert_eq!(a.last_event(&cache).await, Ok(Some("kept".to_owned())));
+}
+
+#[tokio::test]
+async fn memory_numbers_logs_and_tells() {
+    let memory = Memory::default();
+    let (a, _) = memory.join();
+    let (b, heard) = memory.join();
+    entries_are_numbered_logged_and_heard(a, b, heard).await;
+}
+
+#[tokio::test]
+async fn memory_notices_a_loss_and_keeps_last_events() {
+    a_lost_memory_is_noticed(Memory::default().join().0).await;
+    the_last_event_is_kept(Memory::default().join().0).await;
+}
+
+#[tokio::test]
+async fn redis_numbers_logs_and_tells() {
+    let server = redis::Server::start().await;
+    let (a, mut a_heard) = server.engine("secret");
+    assert_eq!(notice(&mut a_heard).await, Notice::Up);
+    let (b, heard) = server.engine("secret");
+    entries_are_numbered_logged_and_heard(a, b, heard).await;
+}
+
+#[tokio::test]
+async fn redis_notices_a_loss_and_keeps_last_events() {
+    let server = redis::Server::start().await;
+    let (a, mut heard) = server.engine("secret");
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    a_lost_memory_is_noticed(a).await;
+    let (a, mut heard) = server.engine("secret");
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    the_last_event_is_kept(a).await;
+}
+
+#[tokio::test]
+async fn redis_that_starts_again_is_found_again() {
+    let mut server = redis::Server::start().await;
+    let (a, mut heard) = server.engine("secret");
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    let known = appended(&a, &append("c", 1, None)).await;
+    server.kill().await;
+    assert_eq!(notice(&mut heard).await, Notice::Down);
+    assert!(matches!(a.append(&append("c", 2, Some(known)), None).await, Err(EngineError::Down(_))));
+    server.start_again().await;
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    assert_eq!(a.append(&append("c", 2, Some(known)), None).await, Ok(Answer::Behind(None)));
+}
+
+#[tokio::test]
+async fn redis_may_come_later() {
+    let mut server = redis::Server::start().await;
+    server.kill().await;
+    let (a, mut heard) = server.engine("secret");
+    assert!(matches!(a.page(&channel("c"), None).await, Err(EngineError::Down(_))));
+    server.start_again().await;
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    appended(&a, &append("c", 1, None)).await;
+}
+
+#[tokio::test]
+async fn another_secret_is_not_believed() {
+    let server = redis::Server::start().await;
+    let (stranger, mut stranger_heard) = server.engine("another");
+    let (a, mut heard) = server.engine("secret");
+    assert_eq!((notice(&mut heard).await, notice(&mut stranger_heard).await), (Notice::Up, Notice::Up));
+    a.subscribe(&[channel("c")]).await.unwrap();
+    let forged = appended(&stranger, &append("c", 1, None)).await;
+    let good = appended(&a, &append("c", 2, None)).await;
+    let entry = append("c", 2, None).entry;
+    assert_eq!(
+        notice(&mut heard).await,
+        Notice::Entry { channel: channel("c"), at: good, entry: entry.clone() }
+    );
+    let page = a.page(&channel("c"), None).await.unwrap();
+    assert_eq!((page.newest, page.entries), (Some(Position { number: 2, ..forged }), vec![(2, entry)]));
+}

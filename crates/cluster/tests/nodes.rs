@@ -1,0 +1,199 @@
+//! Nodes over a place where they meet: what one publishes the others deliver, once and in order, through cuts and losses.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gema_cluster::engine::Engine;
+use gema_cluster::entry::{Event, Origin};
+use gema_cluster::memory::{Memory, MemoryEngine};
+use gema_cluster::node::{Listener, Node};
+use gema_protocol::channel::ChannelName;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const LIMIT: usize = 1024 * 1024;
+
+/// What a node delivered: the channel, the text, and whether it came from the log.
+type Delivered = (String, String, bool);
+
+struct Recorder(mpsc::Sender<Delivered>);
+
+impl Listener for Recorder {
+    fn deliver(&self, channel: &ChannelName, event: Event, published_ms: Option<u64>) {
+        let text = String::from_utf8(event.text.to_vec()).unwrap();
+        self.0.try_send((channel.to_string(), text, published_ms.is_some())).unwrap();
+    }
+
+    fn cache_ttl(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+struct Running {
+    node: Node,
+    engine: Arc<MemoryEngine>,
+    delivered: mpsc::Receiver<Delivered>,
+}
+
+impl Running {
+    async fn start(memory: &Memory, origin: u128) -> Self {
+        let (engine, notices) = memory.join();
+        let engine = Arc::new(engine);
+        let (record, delivered) = mpsc::channel(10_000);
+        let node = Node::start(engine.clone(), notices, Arc::new(Recorder(record)), Origin(origin), LIMIT);
+        let running = Self { node, engine, delivered };
+        running.linked(true).await;
+        running
+    }
+
+    async fn linked(&self, linked: bool) {
+        timeout(PATIENCE, async {
+            while self.node.is_linked() != linked {
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .expect("the link changes");
+    }
+
+    async fn hold(&self, name: &str) {
+        if let Some(confirmed) = self.node.hold(&channel(name)) {
+            timeout(PATIENCE, confirmed).await.expect("in time").expect("confirmed");
+        }
+    }
+
+    fn publish(&self, name: &str, text: &str) {
+        self.node.publish(&channel(name), event(text)).unwrap();
+    }
+
+    async fn next(&mut self) -> Delivered {
+        timeout(PATIENCE, self.delivered.recv())
+            .await
+            .expect("a delivery in time")
+            .expect("a node that lives")
+    }
+
+    /// The texts of the next deliveries.
+    async fn texts(&mut self, count: usize) -> Vec<String> {
+        let mut texts = Vec::new();
+        for _ in 0..count {
+            texts.push(self.next().await.1);
+        }
+        texts
+    }
+}
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::parse(name, 200).unwrap()
+}
+
+fn event(text: &str) -> Event {
+    Event { text: text.to_owned().into(), except: None }
+}
+
+fn numbers(from: usize, to: usize) -> Vec<String> {
+    (from..to).map(|number| number.to_string()).collect()
+}
+
+#[tokio::test]
+async fn what_one_publishes_the_other_delivers_in_order_and_once() {
+    let memory = Memory::default();
+    let (mut a, mut b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    a.hold("c").await;
+    b.hold("c").await;
+    for number in numbers(0, 200) {
+        a.publish("c", &number);
+    }
+    assert_eq!(b.texts(200).await, numbers(0, 200));
+    b.publish("c", "from b");
+    assert_eq!(
+        a.next().await,
+        ("c".to_owned(), "from b".to_owned(), false),
+        "its own events are not brought back"
+    );
+}
+
+#[tokio::test]
+async fn a_topic_that_nobody_holds_costs_a_node_nothing() {
+    let memory = Memory::default();
+    let (a, mut b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    b.hold("held").await;
+    a.publish("other", "x");
+    a.publish("held", "y");
+    assert_eq!(b.next().await.1, "y");
+}
+
+#[tokio::test]
+async fn what_was_published_during_a_cut_comes_afterwards_in_order_and_is_marked() {
+    let memory = Memory::default();
+    let (a, mut b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    b.hold("c").await;
+    a.publish("c", "0");
+    assert_eq!(b.next().await.1, "0");
+    // The hearing side is cut, then the telling side, then both.
+    for (from, cut) in
+        [(1, [&b.engine, &b.engine]), (11, [&a.engine, &a.engine]), (21, [&a.engine, &b.engine])]
+    {
+        cut.iter().for_each(|engine| engine.set_link(false));
+        for number in numbers(from, from + 10) {
+            a.publish("c", &number);
+        }
+        if cut.iter().all(|engine| Arc::ptr_eq(engine, &b.engine)) {
+            timeout(PATIENCE, a.node.told()).await.expect("everything is in the log");
+        }
+        sleep(Duration::from_millis(20)).await;
+        cut.iter().for_each(|engine| engine.set_link(true));
+        let mut texts = Vec::new();
+        for _ in 0..10 {
+            texts.push(timeout(PATIENCE, b.delivered.recv()).await.expect("in time").unwrap().1);
+        }
+        assert_eq!(texts, numbers(from, from + 10));
+    }
+    assert_eq!(b.node.losses().heard.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_place_that_forgot_everything_is_told_again() {
+    let memory = Memory::default();
+    let (a, mut b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    b.hold("c").await;
+    a.publish("c", "0");
+    assert_eq!(b.next().await.1, "0");
+    b.engine.set_link(false);
+    b.linked(false).await;
+    for number in numbers(1, 5) {
+        a.publish("c", &number);
+        timeout(PATIENCE, a.node.told()).await.expect("told");
+    }
+    memory.restart();
+    a.publish("c", "5");
+    assert_eq!(b.texts(5).await, numbers(1, 6), "also what was acknowledged before");
+}
+
+#[tokio::test]
+async fn an_acknowledgement_says_that_the_event_is_in_the_log() {
+    let memory = Memory::default();
+    let a = Running::start(&memory, 1).await;
+    let confirmed = a.node.publish_acknowledged(&channel("c"), event("1")).unwrap();
+    assert_eq!(confirmed.by(Instant::now() + PATIENCE).await, Ok(()));
+    assert_eq!(a.engine.page(&channel("c"), None).await.unwrap().entries.len(), 1);
+    a.engine.set_link(false);
+    a.linked(false).await;
+    let waiting = a.node.publish_acknowledged(&channel("c"), event("2")).unwrap();
+    assert!(waiting.by(Instant::now() + Duration::from_millis(50)).await.is_err());
+}
+
+#[tokio::test]
+async fn without_a_link_nobody_waits() {
+    let memory = Memory::default();
+    let a = Running::start(&memory, 1).await;
+    a.engine.set_link(false);
+    a.linked(false).await;
+    assert!(a.node.hold(&channel("c")).is_none());
+    let text = "x".repeat(LIMIT / 8);
+    let taken = (0..20).take_while(|_| a.node.publish(&channel("c"), event(&text)).is_ok()).count();
+    assert_eq!(taken, 7, "the buffer is bounded");
+    assert_eq!(a.node.losses().told.load(Ordering::Relaxed), 1);
+}
