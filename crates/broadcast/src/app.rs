@@ -10,6 +10,7 @@ use gema_protocol::socket_id::SocketId;
 use crate::cache::Cache;
 use crate::channel::Channel;
 use crate::channels::Channels;
+use crate::cluster::Cluster;
 use crate::config::{AppConfig, Config, ConfigError};
 use crate::outbound::Outbound;
 use crate::registration::Quota;
@@ -21,7 +22,7 @@ pub(crate) struct App {
     /// Its settings.
     pub(crate) config: AppConfig,
     /// Its occupied channels.
-    pub(crate) channels: Channels,
+    pub(crate) channels: Arc<Channels>,
     /// Every open connection: the only map keyed by socket id. Entries are owned by
     /// [`Registration`](crate::registration::Registration).
     pub(crate) connections: DashMap<SocketId, Arc<Outbound>>,
@@ -30,7 +31,9 @@ pub(crate) struct App {
     /// Who is who among the connections.
     pub(crate) users: Arc<Users>,
     /// The last events of its cache channels.
-    pub(crate) cache: Cache,
+    pub(crate) cache: Arc<Cache>,
+    /// Its share of the other nodes.
+    pub(crate) cluster: Cluster,
     /// Connections that ended by a fault of ours.
     pub(crate) faults: AtomicUsize,
     /// What its webhooks are about; `None` without webhooks.
@@ -46,13 +49,15 @@ pub(crate) struct Apps {
 impl App {
     fn new(config: AppConfig, fact_bytes: usize) -> Self {
         let facts = Facts::wanted_by(&config.webhooks, fact_bytes);
+        let ttl = config.limits.cache_ttl;
         Self {
             config,
-            channels: Channels::new(facts.clone()),
+            channels: Arc::new(Channels::new(facts.clone())),
             connections: DashMap::new(),
             quota: Quota::default(),
             users: Arc::default(),
-            cache: Cache::default(),
+            cache: Arc::new(Cache::new(ttl, facts.clone())),
+            cluster: Cluster::default(),
             faults: AtomicUsize::new(0),
             facts,
         }

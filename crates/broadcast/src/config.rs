@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gema_cluster::redis::Address;
 use gema_protocol::app::Credentials;
 use gema_protocol::close::CloseCode;
 use gema_protocol::limits::{Limits, Profile};
@@ -35,6 +36,21 @@ pub struct Config {
     pub drain: Duration,
     /// How webhooks of all apps are sent.
     pub webhooks: WebhookRules,
+    /// Ties the server to others; `None`: it is alone.
+    pub cluster: Option<ClusterConfig>,
+}
+
+/// How a server finds the others.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// The Redis where they meet.
+    pub redis: Address,
+    /// What all keys begin with; servers that share channels have it in common.
+    pub prefix: String,
+    /// As `prefix`: `REVERB_SCALING_CHANNEL`.
+    pub scaling_channel: String,
+    /// Bytes of events that are kept for a Redis that is away, per app.
+    pub outgoing_bytes: usize,
 }
 
 impl Config {
@@ -48,6 +64,7 @@ impl Config {
             tls: None,
             drain: DEFAULT_DRAIN,
             webhooks: WebhookRules::default(),
+            cluster: None,
         }
     }
 }

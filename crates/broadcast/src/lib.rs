@@ -13,6 +13,7 @@ mod app;
 mod cache;
 mod channel;
 mod channels;
+mod cluster;
 mod config;
 mod connection;
 mod goodbye;
@@ -26,8 +27,9 @@ mod users;
 mod webhooks;
 
 pub use config::{
-    AppConfig, ClientEvents, Config, ConfigError, DEFAULT_BACKLOG_BYTES, DEFAULT_DRAIN, DEFAULT_QUEUE_BYTES,
-    MessageRate,
+    AppConfig, ClientEvents, ClusterConfig, Config, ConfigError, DEFAULT_BACKLOG_BYTES, DEFAULT_DRAIN,
+    DEFAULT_QUEUE_BYTES, MessageRate,
 };
+pub use gema_cluster::redis::Address;
 pub use server::{Server, Summary, bind, run};
 pub use webhooks::{Webhook, WebhookRules, WebhookUrl};

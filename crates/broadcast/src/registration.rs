@@ -86,11 +86,20 @@ fn free_id(app: &App) -> SocketId {
 
 /// A socket id from the operating system's random source: it is part of what subscriptions sign.
 pub(crate) fn random_id() -> SocketId {
+    SocketId::from_random(random_bytes())
+}
+
+/// A number that nobody else has.
+pub(crate) fn random_number() -> u128 {
+    u128::from_le_bytes(random_bytes())
+}
+
+fn random_bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
     #[expect(
         clippy::expect_used,
         reason = "without random numbers no id is safe to hand out, and Linux always has them"
     )]
     getrandom::fill(&mut bytes).expect("the operating system has random numbers");
-    SocketId::from_random(bytes)
+    bytes
 }

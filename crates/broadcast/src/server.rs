@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::router;
 use crate::app::Apps;
+use crate::cluster::Cluster;
 use crate::config::{Config, ConfigError};
 use crate::goodbye::Goodbye;
 use crate::in_place::InPlace;
@@ -120,6 +121,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
     let Server { shared, post } = server;
     let webhooks = Running::start(shared.apps.all(), &shared.config, post.as_ref());
+    if let Some(cluster) = &shared.config.cluster {
+        shared.apps.all().for_each(|app| Cluster::join_redis(app, cluster));
+    }
     tokio::select! {
         () = accept_all(&shared, &listener) => {}
         () = sweep_caches(&shared) => {}
@@ -136,6 +140,7 @@ pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Ou
     let closed = close_all(&shared);
     shared.connections.close();
     let _ = timeout_at(share(), goodbyes(&shared)).await;
+    let _ = timeout_at(share(), told(&shared)).await;
     webhooks.end(deadline).await;
     let faults = shared.apps.all().map(|app| app.faults.load(Ordering::Relaxed)).sum();
     Summary { closed, left: shared.connections.len(), faults }
@@ -145,6 +150,13 @@ pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Ou
 async fn goodbyes(shared: &Shared) {
     while timeout(GOODBYE_ROUND, shared.connections.wait()).await.is_err() {
         close_all(shared);
+    }
+}
+
+/// Ends when the other nodes have everything that was published here.
+async fn told(shared: &Shared) {
+    for app in shared.apps.all() {
+        app.cluster.told().await;
     }
 }
 

@@ -46,6 +46,9 @@ pub enum Notice {
 /// The notices of one engine. Bounded: a node that does not read loses its link, and reads the logs afterwards.
 pub type Notices = mpsc::Receiver<Notice>;
 
+/// The text of a last event, and how long it is still kept.
+pub type Kept = (String, Duration);
+
 /// One app's share of the place where nodes meet. No call waits longer than a few seconds.
 pub trait Engine: Send + Sync + 'static {
     /// Appends an entry to its channel's log and tells it to whoever holds the topic. `keep`: the text that a cache
@@ -63,11 +66,9 @@ pub trait Engine: Send + Sync + 'static {
         after: Option<Position>,
     ) -> BoxFuture<'a, Result<Page, EngineError>>;
 
-    /// The last event that a cache channel keeps, if its time is not over.
-    fn last_event<'a>(
-        &'a self,
-        channel: &'a ChannelName,
-    ) -> BoxFuture<'a, Result<Option<String>, EngineError>>;
+    /// The last event that a cache channel keeps, with the time it is still kept.
+    fn last_event<'a>(&'a self, channel: &'a ChannelName)
+    -> BoxFuture<'a, Result<Option<Kept>, EngineError>>;
 
     /// Holds topics. Once this returns, whatever is published to them is noticed.
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>>;

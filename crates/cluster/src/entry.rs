@@ -35,6 +35,8 @@ pub struct Event {
     pub text: Bytes,
     /// The connection that does not get it.
     pub except: Option<SocketId>,
+    /// A cache channel keeps it as its last event.
+    pub keep: bool,
 }
 
 /// Why bytes are no entry.
@@ -60,6 +62,7 @@ impl Entry {
         out.put_u64(self.published_ms);
         for event in &self.events {
             let except = event.except.map(|id| id.to_string()).unwrap_or_default();
+            out.put_u8(event.keep.into());
             put(&mut out, except.as_bytes());
             put(&mut out, &event.text);
         }
@@ -97,11 +100,16 @@ fn put(out: &mut Vec<u8>, field: &[u8]) {
 }
 
 fn event(bytes: &mut Bytes) -> Option<Event> {
+    let keep = match bytes.try_get_u8().ok()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
     let except = take(bytes)?;
     let except = if except.is_empty() { None } else { Some(str::from_utf8(&except).ok()?.parse().ok()?) };
     let text = take(bytes)?;
     str::from_utf8(&text).ok()?;
-    Some(Event { text, except })
+    Some(Event { text, except, keep })
 }
 
 fn take(bytes: &mut Bytes) -> Option<Bytes> {
@@ -116,8 +124,11 @@ mod tests {
     use super::*;
 
     fn any_event() -> impl Strategy<Value = Event> {
-        (".{0,40}", any::<Option<[u8; 16]>>())
-            .prop_map(|(text, except)| Event { text: text.into(), except: except.map(SocketId::from_random) })
+        (".{0,40}", any::<Option<[u8; 16]>>(), any::<bool>()).prop_map(|(text, except, keep)| Event {
+            text: text.into(),
+            except: except.map(SocketId::from_random),
+            keep,
+        })
     }
 
     proptest! {
@@ -147,7 +158,7 @@ mod tests {
     fn another_version_and_too_much_are_refused() {
         assert_eq!(Entry::decode(Bytes::from_static(&[2, 0, 0])), Err(EntryError::Version(2)));
         assert_eq!(Entry::decode(Bytes::new()), Err(EntryError::Malformed));
-        let event = Event { text: Bytes::new(), except: None };
+        let event = Event { text: Bytes::new(), except: None, keep: false };
         let entry = |count| Entry {
             origin: Origin(1),
             sequence: 1,
@@ -157,6 +168,7 @@ mod tests {
         assert!(Entry::decode(entry(MOST_EVENTS).encode().into()).is_ok());
         assert_eq!(Entry::decode(entry(MOST_EVENTS + 1).encode().into()), Err(EntryError::Malformed));
         let mut long = entry(0).encode();
+        long.push(0);
         long.extend_from_slice(&u32::MAX.to_be_bytes());
         assert_eq!(Entry::decode(long.into()), Err(EntryError::Malformed));
     }

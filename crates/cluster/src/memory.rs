@@ -10,7 +10,7 @@ use gema_protocol::channel::ChannelName;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::engine::{Engine, EngineError, Notice, Notices};
+use crate::engine::{Engine, EngineError, Kept, Notice, Notices};
 use crate::entry::Entry;
 use crate::inbox::{Page, Position};
 use crate::outgoing::{Answer, Append};
@@ -28,7 +28,7 @@ pub struct Memory {
 struct Meeting {
     epoch: u64,
     logs: HashMap<ChannelName, Vec<Entry>>,
-    last_events: HashMap<ChannelName, String>,
+    last_events: HashMap<ChannelName, Kept>,
     nodes: Vec<Node>,
 }
 
@@ -102,8 +102,8 @@ impl Meeting {
         if append.expected.is_some_and(behind) {
             return Answer::Behind(here);
         }
-        if let Some((text, _)) = keep {
-            self.last_events.insert(append.channel.clone(), text.to_owned());
+        if let Some((text, time)) = keep {
+            self.last_events.insert(append.channel.clone(), (text.to_owned(), time));
         }
         let log = self.logs.entry(append.channel.clone()).or_default();
         log.push(append.entry.clone());
@@ -164,7 +164,7 @@ impl Engine for MemoryEngine {
     fn last_event<'a>(
         &'a self,
         channel: &'a ChannelName,
-    ) -> BoxFuture<'a, Result<Option<String>, EngineError>> {
+    ) -> BoxFuture<'a, Result<Option<Kept>, EngineError>> {
         self.with(|meeting| meeting.last_events.get(channel).cloned())
     }
 

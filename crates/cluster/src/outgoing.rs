@@ -186,6 +186,12 @@ impl Outgoing {
         lost
     }
 
+    /// Is there anything of this channel that Redis has not taken yet?
+    #[must_use]
+    pub fn has_waiting(&self, channel: &ChannelName) -> bool {
+        self.lanes.get(channel).is_some_and(|lane| !lane.entries.is_empty())
+    }
+
     /// Events that Redis has not taken yet.
     #[must_use]
     pub fn waiting(&self) -> usize {

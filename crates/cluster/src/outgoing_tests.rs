@@ -13,7 +13,7 @@ fn channel(name: &str) -> ChannelName {
 }
 
 fn event(text: &str) -> Event {
-    Event { text: Bytes::copy_from_slice(text.as_bytes()), except: None }
+    Event { text: Bytes::copy_from_slice(text.as_bytes()), except: None, keep: false }
 }
 
 fn push(outgoing: &mut Outgoing, name: &str, text: &str) -> u64 {

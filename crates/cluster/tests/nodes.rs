@@ -26,6 +26,10 @@ impl Listener for Recorder {
         self.0.try_send((channel.to_string(), text, published_ms.is_some())).unwrap();
     }
 
+    fn keep(&self, channel: &ChannelName, text: &str, _: Duration) {
+        self.0.try_send((channel.to_string(), format!("kept {text}"), true)).unwrap();
+    }
+
     fn cache_ttl(&self) -> Duration {
         Duration::from_secs(60)
     }
@@ -90,7 +94,7 @@ fn channel(name: &str) -> ChannelName {
 }
 
 fn event(text: &str) -> Event {
-    Event { text: text.to_owned().into(), except: None }
+    Event { text: text.to_owned().into(), except: None, keep: false }
 }
 
 fn numbers(from: usize, to: usize) -> Vec<String> {
@@ -183,6 +187,17 @@ async fn an_acknowledgement_says_that_the_event_is_in_the_log() {
     a.linked(false).await;
     let waiting = a.node.publish_acknowledged(&channel("c"), event("2")).unwrap();
     assert!(waiting.by(Instant::now() + Duration::from_millis(50)).await.is_err());
+}
+
+#[tokio::test]
+async fn the_last_event_is_there_before_the_topic_counts_as_held() {
+    let memory = Memory::default();
+    let (a, mut b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    let keep = Event { keep: true, ..event("1") };
+    a.node.publish(&channel("cache-c"), keep).unwrap();
+    timeout(PATIENCE, a.node.told()).await.expect("told");
+    b.hold("cache-c").await;
+    assert_eq!(b.delivered.try_recv().unwrap().1, "kept 1");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use gema_attendance::FrontEnd;
-use gema_broadcast::{AppConfig, ClientEvents, MessageRate, Webhook};
+use gema_broadcast::{Address, AppConfig, ClientEvents, ClusterConfig, MessageRate, Webhook};
 use gema_client::Publisher;
 use gema_protocol::app::Credentials;
 use gema_protocol::close::CloseCode;
@@ -13,6 +13,7 @@ use gema_protocol::origin::AllowedOrigins;
 use gema_protocol::rate_limit::Rate;
 use gema_protocol::webhook::{Filter, Kind};
 use gema_tls::Acceptor;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::failure::Failure;
 use crate::listen::from_here;
@@ -43,7 +44,38 @@ pub(crate) fn broadcast(
     config.tls = tls;
     // The rest of the time is for saying what is left.
     config.drain = drain.mul_f64(0.9);
+    config.cluster = if process.scaling_enabled { Some(cluster(process)?) } else { None };
     gema_broadcast::Server::new(config).map_err(|error| error.to_string().into())
+}
+
+/// Where the servers meet that share channels.
+fn cluster(process: &Process) -> Result<ClusterConfig, Failure> {
+    let name = if process.redis_url.is_some() { "REDIS_URL" } else { "REDIS_HOST" };
+    let redis = Address::parse(&redis_url(process)).map_err(|error| format!("{name}: {error}"))?;
+    Ok(ClusterConfig {
+        redis,
+        prefix: process.redis_prefix.clone().unwrap_or_default(),
+        scaling_channel: process.scaling_channel.clone(),
+        outgoing_bytes: process.outgoing_bytes.get(),
+    })
+}
+
+/// The URL as it is set, or one of the parts.
+fn redis_url(process: &Process) -> String {
+    if let Some(url) = &process.redis_url {
+        return url.expose().to_owned();
+    }
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let user = process.redis_username.as_deref().map(encode).unwrap_or_default();
+    let password = process.redis_password.as_ref().map(|password| encode(password.expose()));
+    let login = match password {
+        Some(password) => format!("{user}:{password}@"),
+        None if user.is_empty() => String::new(),
+        None => format!("{user}@"),
+    };
+    let (host, port, database): (_, u16, u16) =
+        (&process.redis_host, process.redis_port.get(), process.redis_db.get());
+    format!("redis://{login}{host}:{port}/{database}")
 }
 
 fn app_config(credentials: &Credentials, app: &App, process: &Process) -> AppConfig {

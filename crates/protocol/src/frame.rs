@@ -202,6 +202,27 @@ fn cut(payload: &[u8]) -> &[u8] {
     &payload[..payload.len().min(125)]
 }
 
+/// The payload of a frame that this module made, without copying it.
+#[must_use]
+pub fn payload(frame: &Bytes) -> Bytes {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => HEADER,
+        _ => 2,
+    };
+    frame.slice(header.min(frame.len())..)
+}
+
+/// The `data` of an event's frame; empty if it has none that is text.
+#[must_use]
+pub fn data_of(frame: &Bytes) -> String {
+    #[derive(serde::Deserialize)]
+    struct Data {
+        data: String,
+    }
+    serde_json::from_slice(&payload(frame)).map_or_else(|_| String::new(), |Data { data }| data)
+}
+
 /// Any value of ours as JSON text.
 pub(crate) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("structs of strings, numbers and raw JSON can be written to memory")
@@ -332,6 +353,7 @@ mod tests {
             prop_assert_eq!(&value["event"], &name);
             prop_assert_eq!(&value["channel"], &channel);
             prop_assert_eq!(&value["data"], &data);
+            prop_assert_eq!(data_of(&frame), data);
         }
 
         #[test]
@@ -339,6 +361,7 @@ mod tests {
             let payload = payload.repeat(times);
             let (whole, short) = (text(&payload), control_pong(&payload));
             prop_assert_eq!(decode(&whole), (1, payload.as_slice()));
+            prop_assert_eq!(super::payload(&whole), payload.as_slice());
             prop_assert_eq!(decode(&short), (10, &payload[..payload.len().min(125)]));
         }
     }

@@ -140,6 +140,12 @@ pub(crate) fn backlog_full() -> Answer {
         .with(header::RETRY_AFTER, "1")
 }
 
+/// 503: delivered here, but the cluster has not confirmed it; the publisher decides whether to repeat it.
+pub(crate) fn not_confirmed() -> Answer {
+    let reason = "Delivered to this node's clients, but the cluster has not confirmed the event. Try again.";
+    text(StatusCode::SERVICE_UNAVAILABLE, reason).with(header::RETRY_AFTER, "1")
+}
+
 /// Plain text with any status.
 pub(crate) fn text(status: StatusCode, reason: impl Into<String>) -> Answer {
     Answer { status, content_type: "text/plain; charset=utf-8", body: reason.into().into(), extra: None }

@@ -11,6 +11,7 @@ use hyper::http::request::Parts;
 
 use super::answer::{self, Answer};
 use super::body;
+use super::publish::Confirmation;
 use crate::app::App;
 use crate::server::Shared;
 
@@ -22,6 +23,15 @@ pub(super) struct Signed<'a> {
     pub(super) body: Bytes,
     /// Its query parameters, decoded.
     pub(super) query: Query<'a>,
+    /// It asks for the cluster's word, not only this node's (`X-Gema-Ack: cluster`).
+    wants_confirmation: bool,
+}
+
+impl Signed<'_> {
+    /// What to wait for, if the publisher asks for it. On a node that is alone there is nothing to wait for.
+    pub(super) fn confirmation(&self) -> Option<Confirmation> {
+        self.wants_confirmation.then(Confirmation::new)
+    }
 }
 
 /// Verifies the signature and reads the body within its limit. `path` is the raw path without the server's `prefix`.
@@ -47,7 +57,8 @@ pub(super) async fn authenticate<'a>(
     verify_head(credentials, &signed, &query, unix_now(), limits.signature_window_s).map_err(refuse)?;
     let body = body::read(body, limits.request_body).await?;
     verify_body(&query, &body).map_err(refuse)?;
-    Ok(Signed { app: app.clone(), body, query })
+    let wants_confirmation = head.headers.get("x-gema-ack").is_some_and(|value| value == "cluster");
+    Ok(Signed { app: app.clone(), body, query, wants_confirmation })
 }
 
 /// The app of a request whose path names none.

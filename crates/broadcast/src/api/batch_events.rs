@@ -18,7 +18,7 @@ pub(super) async fn post(shared: &Shared, request: &Signed<'_>) -> Result<Answer
     {
         info::check(&request.app, name, &event.info)?;
     }
-    publish(shared, &request.app, &events).await?;
+    publish(shared, &request.app, &events, request.confirmation()).await?;
     if events.iter().all(|event| !event.info.given) {
         return Ok(answer::empty());
     }

@@ -22,7 +22,7 @@ pub(super) async fn post(shared: &Shared, request: &Signed<'_>) -> Result<Answer
     for name in &event.channels {
         info::check(&request.app, name, &event.info)?;
     }
-    publish(shared, &request.app, std::slice::from_ref(&event)).await?;
+    publish(shared, &request.app, std::slice::from_ref(&event), request.confirmation()).await?;
     if !event.info.given {
         return Ok(answer::empty());
     }
@@ -40,6 +40,6 @@ pub(super) async fn post_to_channel(
     let limits = &request.app.config.limits;
     let event = event_for_channel(&name, &request.query, &request.body, limits);
     let event = event.map_err(|e| answer::publish_error(&e))?;
-    publish(shared, &request.app, std::slice::from_ref(&event)).await?;
+    publish(shared, &request.app, std::slice::from_ref(&event), request.confirmation()).await?;
     Ok(answer::accepted())
 }

@@ -1,78 +1,119 @@
 //! Hands published events to their channels and waits until every subscriber was served.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
+use gema_cluster::entry::Event;
+use gema_cluster::node::{ACKNOWLEDGE, Acknowledged};
 use gema_protocol::channel::ChannelName;
 use gema_protocol::frame;
 use gema_protocol::publish::Publish;
-use gema_protocol::webhook::decide::Fact;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use crate::app::App;
-use crate::cache::Cached;
-use crate::channel::{Channel, Delivery};
+use crate::channel::{Delivery, To};
 use crate::server::Shared;
 
-/// Publishes events in order: all of them, or none when a channel's backlog is full.
-pub(super) async fn publish(shared: &Shared, app: &App, events: &[Publish<'_>]) -> Result<(), Answer> {
-    publish_within(shared.config.backlog_bytes, app, events).await
+/// What a publisher that asks for it waits for beyond the local delivery: until every event is in the cluster's log.
+pub(super) struct Confirmation {
+    deadline: Instant,
+    on_their_way: Vec<Acknowledged>,
+    /// An event for which there was no room.
+    lost: bool,
 }
 
-async fn publish_within(backlog: usize, app: &App, events: &[Publish<'_>]) -> Result<(), Answer> {
+impl Confirmation {
+    /// From now on.
+    pub(super) fn new() -> Self {
+        Self { deadline: Instant::now() + ACKNOWLEDGE, on_their_way: Vec::new(), lost: false }
+    }
+
+    /// 503 when the cluster has not confirmed everything in time.
+    async fn wait(self) -> Result<(), Answer> {
+        for event in self.on_their_way {
+            event.by(self.deadline).await.map_err(|_| answer::not_confirmed())?;
+        }
+        if self.lost { Err(answer::not_confirmed()) } else { Ok(()) }
+    }
+}
+
+/// Publishes events in order: all of them, or none when a channel's backlog is full. With a confirmation, also waits until
+/// the cluster has them.
+pub(super) async fn publish(
+    shared: &Shared,
+    app: &App,
+    events: &[Publish<'_>],
+    confirmation: Option<Confirmation>,
+) -> Result<(), Answer> {
+    publish_within(shared.config.backlog_bytes, app, events, confirmation).await
+}
+
+async fn publish_within(
+    backlog: usize,
+    app: &App,
+    events: &[Publish<'_>],
+    mut confirmation: Option<Confirmation>,
+) -> Result<(), Answer> {
     let mut targets = events.iter().flat_map(|event| &event.channels);
     if targets.any(|name| is_full(app, name, backlog)) {
         return Err(answer::backlog_full());
     }
     // Every event is handed over before the first wait, so that a cancelled request cannot publish half a batch.
-    let deliveries: Vec<Delivery> = events.iter().flat_map(|event| hand_over(app, event)).collect();
+    let mut deliveries: Vec<Delivery> = Vec::new();
+    for event in events {
+        for name in &event.channels {
+            deliveries.extend(hand_over(app, name, event, confirmation.as_mut()));
+        }
+    }
     for delivery in deliveries {
         delivery.wait().await;
     }
-    Ok(())
+    match confirmation {
+        Some(confirmation) => confirmation.wait().await,
+        None => Ok(()),
+    }
 }
 
 fn is_full(app: &App, name: &ChannelName, limit: usize) -> bool {
     app.channels.get(name).is_some_and(|channel| channel.backlog() > limit)
 }
 
-/// One frame per channel that is occupied or keeps its last event, encoded once for all subscribers.
-fn hand_over<'a>(app: &'a App, event: &'a Publish<'_>) -> impl Iterator<Item = Delivery> + 'a {
-    event.channels.iter().filter_map(|name| {
-        if name.kind().is_cache() {
-            return keep_and_push(app, name, event);
-        }
-        let channel = app.channels.get(name)?;
-        Some(channel.publish(encode(name, event), event.socket_id))
-    })
-}
-
-/// Keeps the event for later subscribers, whether or not anybody is there now.
-fn keep_and_push(app: &App, name: &ChannelName, event: &Publish<'_>) -> Option<Delivery> {
-    let frame = encode(name, event);
-    let expires = Instant::now() + app.config.limits.cache_ttl;
-    let slot = app.cache.slot(name);
-    let mut cached = slot.lock();
-    // Nobody misses what is there.
-    let may_be_missed = cached.as_ref().is_none_or(|event| event.remaining().is_none());
-    *cached = Some(Cached { frame: frame.clone(), data: event.data.to_string(), expires });
-    if let Some(facts) = app.facts.as_ref().filter(|_| may_be_missed) {
-        facts.push(Fact::Cached(name.clone()));
+/// Encodes the event once, if anybody can want it, and gives it to the other nodes, the cache and the channel.
+fn hand_over(
+    app: &App,
+    name: &ChannelName,
+    event: &Publish<'_>,
+    confirmation: Option<&mut Confirmation>,
+) -> Option<Delivery> {
+    let channel = app.channels.get(name);
+    if channel.is_none() && !name.kind().is_cache() && !app.cluster.is_on() {
+        return None;
     }
-    let pushed: Option<(Arc<Channel>, Delivery)> = app.channels.get(name).map(|channel| {
-        let delivery = channel.push(frame, event.socket_id);
-        (channel, delivery)
-    });
-    drop(cached);
-    pushed.map(|(channel, delivery)| {
-        channel.flush();
-        delivery
-    })
+    let frame = frame::event(&event.name, name, &event.data);
+    tell(app, name, &frame, event, confirmation);
+    if name.kind().is_cache() {
+        return app.cache.keep_and_push(&app.channels, name, frame, To::all_but(event.socket_id));
+    }
+    Some(channel?.publish(frame, To::all_but(event.socket_id)))
 }
 
-fn encode(name: &ChannelName, event: &Publish<'_>) -> Bytes {
-    frame::event(&event.name, name, &event.data)
+/// Gives the event to the other nodes.
+fn tell(
+    app: &App,
+    name: &ChannelName,
+    frame: &Bytes,
+    event: &Publish<'_>,
+    confirmation: Option<&mut Confirmation>,
+) {
+    let (except, keep) = (event.socket_id, name.kind().is_cache());
+    let event = || Event { text: frame::payload(frame), except, keep };
+    match confirmation {
+        None => app.cluster.tell(name, event),
+        Some(confirmation) => match app.cluster.tell_acknowledged(name, event) {
+            Some(Ok(on_its_way)) => confirmation.on_their_way.push(on_its_way),
+            Some(Err(_)) => confirmation.lost = true,
+            None => {}
+        },
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_backlog_is_503_for_the_whole_batch_until_it_is_flushed() {
         let (app, outbound) = (app(), outbound().await);
-        let joiner = Joiner { outbound: &outbound, member: None, most_members: None, then: None };
+        let joiner = Joiner { outbound: &outbound, member: None, most_members: None, then: None, now_ms: 0 };
         let [full, free] = ["full", "free"].map(|name| ChannelName::parse(name, 200).unwrap());
         let (full, _joined) = app.channels.join(&full, &joiner).unwrap();
         let (free, _joined) = app.channels.join(&free, &joiner).unwrap();
@@ -112,17 +153,17 @@ mod tests {
             br#"{"batch":[{"name":"e","channel":"free","data":""},{"name":"e","channel":"full","data":""}]}"#;
         let events = parse_batch(body, &app.config.limits).unwrap();
 
-        let waiting = full.push(Bytes::from_static(b"1234"), None);
-        let refusal = publish_within(3, &app, &events).await.unwrap_err().into_response();
+        let waiting = full.push(Bytes::from_static(b"1234"), To::default());
+        let refusal = publish_within(3, &app, &events, None).await.unwrap_err().into_response();
         assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(refusal.headers()[header::RETRY_AFTER], "1");
         assert_eq!((full.backlog(), free.backlog()), (4, 0), "nothing of the batch waits anywhere");
 
         full.flush();
         waiting.wait().await;
-        publish_within(3, &app, &events).await.unwrap();
-        let waiting = full.push(Bytes::from_static(b"1234"), None);
-        publish_within(4, &app, &events).await.unwrap();
+        publish_within(3, &app, &events, None).await.unwrap();
+        let waiting = full.push(Bytes::from_static(b"1234"), To::default());
+        publish_within(4, &app, &events, None).await.unwrap();
         waiting.wait().await;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gema_protocol::frame;
 use gema_protocol::limits::{COUNT_PAUSE, COUNTED_AT_ONCE};
 
-use super::Channel;
+use super::{Channel, To};
 
 impl Channel {
     /// Tells every subscriber the count, now or with the changes of the next seconds.
@@ -19,7 +19,7 @@ impl Channel {
             return;
         }
         // Nobody waits for this frame.
-        let _ = self.push(frame::subscription_count(&self.name, count), None);
+        let _ = self.push(frame::subscription_count(&self.name, count), To::default());
         drop(door);
         self.flush();
     }
@@ -28,7 +28,7 @@ impl Channel {
         tokio::time::sleep(COUNT_PAUSE).await;
         let mut door = self.door.lock();
         door.count_due = false;
-        let _ = self.push(frame::subscription_count(&self.name, door.members.len()), None);
+        let _ = self.push(frame::subscription_count(&self.name, door.members.len()), To::default());
         drop(door);
         self.flush();
     }

@@ -20,6 +20,8 @@ pub(crate) struct Subscription {
     pub(crate) live: AtomicBool,
     /// Number of the last event published before the join: only newer ones are for this subscriber.
     pub(crate) since: u64,
+    /// When it joined, by the cluster's clock in milliseconds since 1970; 0 on a node that is alone.
+    pub(crate) joined_ms: u64,
 }
 
 /// A run of subscribers that a snapshot shares.

@@ -22,7 +22,6 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 use gema_protocol::channel::ChannelName;
 use gema_protocol::presence::{Member, UserId};
-use gema_protocol::socket_id::SocketId;
 use gema_protocol::webhook::concerns;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -31,6 +30,7 @@ use door::Door;
 pub(crate) use door::Refused;
 use members::{CHUNK, Chunk, Slot, Subscription};
 use round::Round;
+pub(crate) use round::To;
 
 use crate::outbound::Outbound;
 use crate::webhooks::Facts;
@@ -53,9 +53,9 @@ struct Pending {
 }
 
 impl Pending {
-    fn push(&mut self, frame: Bytes, except: Option<SocketId>) {
+    fn push(&mut self, frame: Bytes, to: To) {
         self.newest += 1;
-        self.round.push(self.newest, frame, except);
+        self.round.push(self.newest, frame, to);
     }
 }
 
@@ -83,6 +83,8 @@ pub(crate) struct Joiner<'a> {
     pub(crate) most_members: Option<usize>,
     /// Sent after the confirmation and before the first live event: the cached event.
     pub(crate) then: Option<&'a Bytes>,
+    /// The time of the cluster's clock, in milliseconds since 1970; 0 on a node that is alone.
+    pub(crate) now_ms: u64,
 }
 
 /// A published event's delivery: wait for it to slow the publisher down to the pace of the fan-out.
@@ -93,6 +95,11 @@ impl Delivery {
     /// Nothing to wait for: every subscriber has been served.
     pub(crate) fn done() -> Self {
         Self(None)
+    }
+
+    /// Something else that is to be waited for.
+    pub(crate) fn after(done: oneshot::Receiver<()>) -> Self {
+        Self(Some(done))
     }
 
     /// The receiver that fires when every subscriber was served, if one still has to be.
@@ -149,13 +156,18 @@ impl Channel {
         let added = joiner.member.and_then(|member| door.enter(&self.name, member));
         let added_user = joiner.member.filter(|_| added.is_some()).map(|member| &member.user_id);
         if let Some(added) = added {
-            self.pending.lock().push(added, None);
+            self.pending.lock().push(added, To::default());
         }
         // Read before the confirmation leaves: what is published once the client has read that is newer.
         let since = self.pending.lock().newest;
         door.greet(&self.name, joiner);
         let live = AtomicBool::new(true);
-        let subscription = Arc::new(Subscription { outbound: joiner.outbound.clone(), live, since });
+        let subscription = Arc::new(Subscription {
+            outbound: joiner.outbound.clone(),
+            live,
+            since,
+            joined_ms: joiner.now_ms,
+        });
         let slot = door.members.join(subscription.clone());
         self.report_join(&door, added_user);
         drop(door);
@@ -177,7 +189,7 @@ impl Channel {
         let removed = joined.user().and_then(|user| door.exit(&self.name, user));
         let removed_user = joined.user().filter(|_| removed.is_some());
         if let Some(removed) = removed {
-            self.pending.lock().push(removed, None);
+            self.pending.lock().push(removed, To::default());
         }
         self.report_leave(&door, removed_user);
         let last = door.close_if_empty();
@@ -191,17 +203,17 @@ impl Channel {
         self.door.lock().close_if_empty()
     }
 
-    /// Sends complete frames to every subscriber but `except`.
-    pub(crate) fn publish(self: &Arc<Self>, frame: Bytes, except: Option<SocketId>) -> Delivery {
-        let delivery = self.push(frame, except);
+    /// Sends complete frames to subscribers.
+    pub(crate) fn publish(self: &Arc<Self>, frame: Bytes, to: To) -> Delivery {
+        let delivery = self.push(frame, to);
         self.flush();
         delivery
     }
 
     /// Appends to what is pending. The caller calls [`Channel::flush`] when it holds no lock any more.
-    pub(crate) fn push(&self, frame: Bytes, except: Option<SocketId>) -> Delivery {
+    pub(crate) fn push(&self, frame: Bytes, to: To) -> Delivery {
         let mut pending = self.pending.lock();
-        pending.push(frame, except);
+        pending.push(frame, to);
         Delivery(Some(pending.round.wait()))
     }
 

@@ -9,7 +9,7 @@ use gema_protocol::webhook::decide::Fact;
 use gema_protocol::webhook::event::{Event, Sent};
 
 use super::door::Door;
-use super::{Channel, Delivery};
+use super::{Channel, Delivery, To};
 
 impl Channel {
     /// Reports a subscription that was just added, and the user if it is the first of that user.
@@ -44,13 +44,13 @@ impl Channel {
 
     /// Sends a client event to all but its sender, and reports it.
     pub(crate) fn publish_client_event(self: &Arc<Self>, frame: Bytes, sent: &Sent<'_>) -> Delivery {
-        let from = Some(sent.socket_id);
+        let to = To::all_but(Some(sent.socket_id));
         let Some(facts) = self.facts.as_ref().filter(|facts| facts.need(Kind::ClientEvent)) else {
-            return self.publish(frame, from);
+            return self.publish(frame, to);
         };
         let event = Event::client_event(&self.name, sent);
         let mut pending = self.pending.lock();
-        pending.push(frame, from);
+        pending.push(frame, to);
         let delivery = Delivery(Some(pending.round.wait()));
         facts.push(Fact::Sent(event));
         drop(pending);

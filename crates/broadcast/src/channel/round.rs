@@ -15,11 +15,31 @@ struct Event {
     except: Option<SocketId>,
     /// Counts the channel's events from 1.
     number: u64,
+    /// When it was published, if it comes late from another node: only for those who had joined by then.
+    late: Option<u64>,
 }
 
 impl Event {
     fn is_for(&self, subscription: &Subscription) -> bool {
-        self.number > subscription.since && self.except != Some(subscription.outbound.id())
+        self.number > subscription.since
+            && self.except != Some(subscription.outbound.id())
+            && self.late.is_none_or(|published_ms| subscription.joined_ms <= published_ms)
+    }
+}
+
+/// Which subscribers an event is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct To {
+    /// All but this one.
+    pub(crate) except: Option<SocketId>,
+    /// Only those who had joined by this time of the cluster's clock.
+    pub(crate) late: Option<u64>,
+}
+
+impl To {
+    /// Every subscriber but one.
+    pub(crate) fn all_but(except: Option<SocketId>) -> Self {
+        Self { except, late: None }
     }
 }
 
@@ -40,9 +60,9 @@ impl Round {
         self.bytes
     }
 
-    pub(super) fn push(&mut self, number: u64, frame: Bytes, except: Option<SocketId>) {
+    pub(super) fn push(&mut self, number: u64, frame: Bytes, to: To) {
         self.bytes += frame.len();
-        self.events.push(Event { frame, except, number });
+        self.events.push(Event { frame, except: to.except, number, late: to.late });
     }
 
     /// The receiver fires at [`Round::finish`].
@@ -58,7 +78,8 @@ impl Round {
         excepted.sort_unstable();
         excepted.dedup();
         let first = self.events.first().map_or(u64::MAX, |event| event.number);
-        Frames { all: concat(&self.events, |_| true), events: &self.events, excepted, first }
+        let late = self.events.iter().filter_map(|event| event.late).min();
+        Frames { all: concat(&self.events, |_| true), events: &self.events, excepted, first, late }
     }
 
     /// Answers every publisher that waits.
@@ -78,6 +99,8 @@ pub(super) struct Frames<'a> {
     excepted: Vec<SocketId>,
     /// Number of the oldest event: whoever joined after it does not get `all`.
     first: u64,
+    /// Time of the oldest late event: whoever joined after it does not get `all`.
+    late: Option<u64>,
 }
 
 impl Frames<'_> {
@@ -98,6 +121,7 @@ impl Frames<'_> {
     /// Whether every event of the round is for this subscriber.
     fn suits(&self, subscription: &Subscription) -> bool {
         subscription.since < self.first
+            && self.late.is_none_or(|published_ms| subscription.joined_ms <= published_ms)
             && (self.excepted.is_empty() || self.excepted.binary_search(&subscription.outbound.id()).is_err())
     }
 }

@@ -29,7 +29,7 @@ fn channel() -> Arc<Channel> {
 }
 
 fn joiner(outbound: &Arc<Outbound>) -> Joiner<'_> {
-    Joiner { outbound, member: None, most_members: None, then: None }
+    Joiner { outbound, member: None, most_members: None, then: None, now_ms: 0 }
 }
 
 fn join(channel: &Arc<Channel>, outbound: &Arc<Outbound>) -> Joined {
@@ -54,10 +54,10 @@ async fn a_greeting_precedes_events_and_nothing_follows_a_leave() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (channel, (outbound, mut client)) = (channel(), pair(&listener).await);
     let joined = join(&channel, &outbound);
-    channel.publish(Bytes::from_static(b"1"), None).wait().await;
-    channel.publish(Bytes::from_static(b"2"), None).wait().await;
+    channel.publish(Bytes::from_static(b"1"), To::default()).wait().await;
+    channel.publish(Bytes::from_static(b"2"), To::default()).wait().await;
     assert!(channel.leave(&joined), "the last one out closes the channel");
-    channel.publish(Bytes::from_static(b"3"), None).wait().await;
+    channel.publish(Bytes::from_static(b"3"), To::default()).wait().await;
     assert_eq!(read_all(&outbound, &mut client).await, "+12");
     assert!(channel.join(&joiner(&outbound)).is_err(), "a closed channel lets nobody in");
 }
@@ -70,7 +70,7 @@ async fn a_leave_is_final_also_for_a_fan_out_under_way() {
     let snapshot = channel.snapshot();
     channel.leave(&joined);
     let mut round = Round::default();
-    round.push(1, Bytes::from_static(b"late"), None);
+    round.push(1, Bytes::from_static(b"late"), To::default());
     round.frames().send_to(&snapshot[0]);
     assert_eq!(read_all(&outbound, &mut client).await, "+");
 }
@@ -85,7 +85,7 @@ async fn r_reverb_246_the_excluded_socket_misses_its_own_event_only() {
     let mut round = Round::default();
     let events = [("1", None), ("2", Some(a.id())), ("3", Some(b.id())), ("4", None)];
     for (number, (frame, except)) in (1..).zip(events) {
-        round.push(number, Bytes::from_static(frame.as_bytes()), except);
+        round.push(number, Bytes::from_static(frame.as_bytes()), To::all_but(except));
     }
     for chunk in channel.snapshot() {
         round.frames().send_to(&chunk);
@@ -98,9 +98,9 @@ async fn r_reverb_246_the_excluded_socket_misses_its_own_event_only() {
 async fn whoever_joins_while_an_event_is_pending_gets_the_newer_ones_only() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (channel, (outbound, mut client)) = (channel(), pair(&listener).await);
-    channel.pending.lock().push(Bytes::from_static(b"old"), None);
+    channel.pending.lock().push(Bytes::from_static(b"old"), To::default());
     let _member = join(&channel, &outbound);
-    channel.pending.lock().push(Bytes::from_static(b"new"), None);
+    channel.pending.lock().push(Bytes::from_static(b"new"), To::default());
     channel.clone().flush_in_turns().await;
     assert_eq!(read_all(&outbound, &mut client).await, "+new");
 }
@@ -120,7 +120,7 @@ async fn a_large_channel_gets_every_event_of_concurrent_publishers_in_their_orde
         let channel = channel.clone();
         tokio::spawn(async move {
             for n in 0..50 {
-                channel.publish(Bytes::from(format!("{name}{n} ")), None).wait().await;
+                channel.publish(Bytes::from(format!("{name}{n} ")), To::default()).wait().await;
             }
         })
     });
@@ -239,8 +239,14 @@ async fn a_full_presence_channel_takes_further_connections_of_its_members_only()
 async fn members_fill_the_gaps_of_those_who_left() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (outbound, _client) = pair(&listener).await;
-    let subscription =
-        || Arc::new(Subscription { outbound: outbound.clone(), live: AtomicBool::new(true), since: 0 });
+    let subscription = || {
+        Arc::new(Subscription {
+            outbound: outbound.clone(),
+            live: AtomicBool::new(true),
+            since: 0,
+            joined_ms: 0,
+        })
+    };
     let mut members = Members::default();
     let mut inside: Vec<_> =
         (0..3 * CHUNK).map(|_| subscription()).map(|s| (members.join(s.clone()), s)).collect();

@@ -212,6 +212,7 @@ impl Connection {
             return false;
         }
         self.publishing = None;
+        self.session.resume();
         true
     }
 

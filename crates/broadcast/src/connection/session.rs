@@ -14,6 +14,7 @@ use gema_protocol::probation::Probation;
 use gema_protocol::rate_limit::RateLimiter;
 use gema_protocol::{frame, message};
 
+use super::command::subscribe::Parked;
 use super::command::{client_event, signin, subscribe, unsubscribe};
 use crate::app::App;
 use crate::channel::{Channel, Delivery, Joined};
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub(super) client_events: Option<RateLimiter>,
     /// The time it has to sign in or to join a signed channel.
     pub(super) probation: Probation,
+    /// A subscription that waits for the cluster; nothing is read meanwhile.
+    pub(super) parked: Option<Box<Parked>>,
     messages: Option<RateLimiter>,
 }
 
@@ -49,6 +52,7 @@ impl Session {
             watchlist: Vec::new(),
             client_events,
             probation: Probation::new(Duration::ZERO, config.authorization_timeout),
+            parked: None,
             messages,
         }
     }
@@ -81,8 +85,8 @@ impl Session {
             ClientMessage::Ping => self.outbound().send(&frame::pong()),
             ClientMessage::Pong | ClientMessage::Ignored => {}
             ClientMessage::Subscribe(request) => {
-                subscribe::run(self, &request)
-                    .inspect_err(|error| self.tell_channel(&request.channel, error))?;
+                return subscribe::run(self, &request)
+                    .inspect_err(|error| self.tell_channel(&request.channel, error));
             }
             ClientMessage::Unsubscribe { channel } => unsubscribe::run(self, &channel),
             ClientMessage::Signin { auth, user_data } => signin::run(self, &auth, &user_data)?,
@@ -91,6 +95,16 @@ impl Session {
             }
         }
         Ok(Delivery::done())
+    }
+
+    /// What the last message waited for has come: goes on with it.
+    pub(super) fn resume(&mut self) {
+        let Some(parked) = self.parked.take() else { return };
+        let channel = parked.name().clone();
+        if let Err(error) = subscribe::resume(self, *parked) {
+            self.tell_channel(&channel, &error);
+            self.outbound().send(&frame::error(&error, None));
+        }
     }
 
     /// Too many messages: the client is told, and sent away for a second if the app wants that.
@@ -115,6 +129,9 @@ impl Drop for Session {
         let (app, outbound) = (self.registration.app(), self.registration.outbound());
         for (_, (channel, joined)) in self.subscriptions.drain() {
             unsubscribe::leave(app, outbound, &channel, &joined);
+        }
+        if let Some(parked) = &self.parked {
+            app.cluster.release(parked.name());
         }
         for id in &self.watchlist {
             app.users.unwatch(id, outbound);

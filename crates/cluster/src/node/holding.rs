@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gema_protocol::channel::ChannelName;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -32,7 +33,12 @@ pub(super) async fn run(shared: Arc<Shared>, changes: mpsc::Sender<Change>) {
 async fn carry_out(shared: &Shared, request: Request) -> Option<Change> {
     match request {
         Request::Subscribe(channels) => match shared.engine.subscribe(&channels).await {
-            Ok(()) => Some(Change::Held(shared.interest.lock().subscribed())),
+            Ok(()) => {
+                for channel in channels.iter().filter(|channel| channel.kind().is_cache()) {
+                    keep_last_event(shared, channel).await;
+                }
+                Some(Change::Held(shared.interest.lock().subscribed()))
+            }
             Err(error) => {
                 tracing::debug!(%error, "topics were not confirmed; they are asked for again");
                 shared.interest.lock().failed();
@@ -45,5 +51,16 @@ async fn carry_out(shared: &Shared, request: Request) -> Option<Change> {
             let _ = shared.engine.unsubscribe(&channels).await;
             Some(Change::LetGo(channels))
         }
+    }
+}
+
+/// Before anybody joins: what a newcomer is sent first. What this node has published itself and not told yet is newer.
+async fn keep_last_event(shared: &Shared, channel: &ChannelName) {
+    match shared.engine.last_event(channel).await {
+        Ok(Some((text, time))) if !shared.outgoing.lock().has_waiting(channel) => {
+            shared.listener.keep(channel, &text, time);
+        }
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%channel, %error, "the last event is not known"),
     }
 }

@@ -34,6 +34,9 @@ pub trait Listener: Send + Sync + 'static {
     /// for subscriptions that stood at that time ([`Node::now_ms`]).
     fn deliver(&self, channel: &ChannelName, event: Event, published_ms: Option<u64>);
 
+    /// The last event of a cache channel that this node has begun to hold: newer than what it may have of its own.
+    fn keep(&self, channel: &ChannelName, text: &str, time: Duration);
+
     /// How long a cache channel keeps its last event.
     fn cache_ttl(&self) -> Duration;
 }

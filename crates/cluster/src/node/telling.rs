@@ -49,7 +49,7 @@ fn give_up(shared: &Shared) {
 }
 
 async fn tell(shared: &Shared, append: &Append) {
-    let last = append.entry.events.last().filter(|_| append.channel.kind().is_cache());
+    let last = append.entry.events.iter().rfind(|event| event.keep);
     let text = last.and_then(|event| str::from_utf8(&event.text).ok());
     let keep = text.map(|text| (text, shared.listener.cache_ttl()));
     match shared.engine.append(append, keep).await {

@@ -15,8 +15,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::engine::EngineError;
 
-/// How long making a link may take.
+/// How long the network may take to reach Redis, and how long the first words may take in all: a busy machine is slow, a
+/// black hole is silent.
 const CONNECT_TIME: Duration = Duration::from_secs(1);
+const OPEN_TIME: Duration = Duration::from_secs(3);
 /// How often a link proves itself.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// How long the proof may take.
@@ -37,7 +39,7 @@ pub(super) struct Link {
 impl Link {
     /// Connects both halves and looks at the server's version.
     pub(super) async fn open(builder: &Builder) -> Result<Self, EngineError> {
-        timeout(CONNECT_TIME, Self::connect(builder)).await.map_err(|_| EngineError::Timeout(CONNECT_TIME))?
+        timeout(OPEN_TIME, Self::connect(builder)).await.map_err(|_| EngineError::Timeout(OPEN_TIME))?
     }
 
     async fn connect(builder: &Builder) -> Result<Self, EngineError> {

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::engine::{Engine, EngineError, Notice, Notices};
+use crate::engine::{Engine, EngineError, Kept, Notice, Notices};
 use crate::entry::Entry;
 use crate::inbox::{Page, Position};
 use crate::name::Namespace;
@@ -42,6 +42,35 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 static APPEND: Script = Script::new(include_str!("append.lua"));
 static PAGE: Script = Script::new(include_str!("page.lua"));
+
+/// Where a Redis is and how to get in. `Debug` shows nothing of it: it may hold a password.
+#[derive(Clone)]
+pub struct Address(Config);
+
+impl Address {
+    /// A URL: `redis://`, `rediss://` (TLS), `redis-cluster://`, `redis-sentinel://…?sentinelServiceName=`, with user,
+    /// password, port and database; further hosts as `node=host:port` in the query.
+    ///
+    /// # Errors
+    /// One sentence without the URL's secrets.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        Config::from_url(url)
+            .map(Self)
+            .map_err(|error| format!("it is no address of a Redis: {}", error.details()))
+    }
+
+    /// The number of the database.
+    #[must_use]
+    pub fn database(&self) -> u16 {
+        self.0.database.unwrap_or_default().into()
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Address(***)")
+    }
+}
 
 /// One app's share of a Redis.
 pub struct Redis {
@@ -66,7 +95,7 @@ struct Shared {
 impl Redis {
     /// Begins to make a link and goes on for ever, whether or not Redis is there. `unique` tells this process from all
     /// others.
-    pub fn start(config: Config, namespace: Namespace, sealer: Sealer, unique: u128) -> (Self, Notices) {
+    pub fn start(address: Address, namespace: Namespace, sealer: Sealer, unique: u128) -> (Self, Notices) {
         let (notices, receiver) = mpsc::channel(NOTICES);
         let probe = namespace.probe(unique);
         let held = Mutex::default();
@@ -81,7 +110,7 @@ impl Redis {
         });
         let ending = CancellationToken::new();
         tokio::spawn(
-            ending.clone().run_until_cancelled_owned(keep(shared.clone(), Builder::from_config(config))),
+            ending.clone().run_until_cancelled_owned(keep(shared.clone(), Builder::from_config(address.0))),
         );
         (Self { shared, _keeper: ending.drop_guard() }, receiver)
     }
@@ -204,11 +233,17 @@ impl Engine for Redis {
     fn last_event<'a>(
         &'a self,
         channel: &'a ChannelName,
-    ) -> BoxFuture<'a, Result<Option<String>, EngineError>> {
+    ) -> BoxFuture<'a, Result<Option<Kept>, EngineError>> {
         async move {
             let link = self.shared.link()?;
             let key = self.shared.namespace.last_event(channel);
-            within(async { link.commands.get(key).await.map_err(down) }).await
+            within(async {
+                let text: Option<String> = link.commands.get(&key).await.map_err(down)?;
+                let left: i64 = link.commands.pttl(&key).await.map_err(down)?;
+                // A time below 0 says that there is none, or that the event went between the two questions.
+                Ok(text.zip(u64::try_from(left).ok().map(Duration::from_millis)))
+            })
+            .await
         }
         .boxed()
     }

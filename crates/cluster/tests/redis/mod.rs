@@ -3,10 +3,9 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fred::types::config::Config;
 use gema_cluster::engine::Notices;
 use gema_cluster::name::Namespace;
-use gema_cluster::redis::Redis;
+use gema_cluster::redis::{Address, Redis};
 use gema_cluster::seal::Sealer;
 use gema_protocol::app::Secret;
 use tempfile::TempDir;
@@ -51,10 +50,10 @@ impl Server {
 
     /// One app's share for a process of its own.
     pub(crate) fn engine(&self, secret: &str) -> (Redis, Notices) {
-        let config = Config::from_url(&format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        let address = Address::parse(&format!("redis://127.0.0.1:{}", self.port)).unwrap();
         let sealer = Sealer::new(&Secret::new(secret.to_owned()));
         let unique = u128::from_le_bytes(std::array::from_fn(|_| fastrand()));
-        Redis::start(config, Namespace::new("", "reverb", 0, "1"), sealer, unique)
+        Redis::start(address, Namespace::new("", "reverb", 0, "1"), sealer, unique)
     }
 
     /// False when it ended: somebody else took the port.

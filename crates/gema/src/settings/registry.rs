@@ -50,6 +50,9 @@ settings! {
         /// Bytes of published events that may wait in one channel; above it publishers get 503 with Retry-After.
         backlog_bytes: Bytes = "4194304",
             Setting::named("GEMA_BACKLOG_BYTES", "server.backlog_bytes").used_by(SOCKETS);
+        /// Bytes of events per app that are kept for other servers while Redis is away; what is more is lost to them.
+        outgoing_bytes: Bytes = "67108864",
+            Setting::named("GEMA_OUTGOING_BYTES", "scaling.outgoing_bytes").used_by(SOCKETS);
         /// Seconds that a stopping server gives to what is under way.
         drain_seconds: Seconds = "20",
             Setting::named("GEMA_DRAIN_SECONDS", "server.drain_seconds").used_by(SOCKETS.or(PUBLISHERS));
@@ -75,34 +78,26 @@ settings! {
         public_scheme: Option<Scheme> = "",
             Setting::named("REVERB_SCHEME", "public.scheme").used_by(PUBLISHERS);
 
-        /// Whether several broadcast servers share channels through Redis. Not available yet.
+        /// Whether several broadcast servers share channels through Redis (7 or newer) or Valkey.
         scaling_enabled: bool = "false",
             Setting::named("REVERB_SCALING_ENABLED", "scaling.enabled").used_by(SOCKETS);
         /// Namespace that servers which share channels have in common.
-        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         scaling_channel: String = "reverb",
             Setting::named("REVERB_SCALING_CHANNEL", "scaling.channel").used_by(SOCKETS);
-        /// Address of Redis as a URL; wins over the parts. Redis is not used yet.
-        #[expect(dead_code, reason = "known, for a later version uses Redis")]
+        /// Address of Redis as a URL (`redis://`, `rediss://`, `redis-cluster://`, `redis-sentinel://`); wins over the parts.
         redis_url: Option<SecretText> = "",
             Setting::named("REDIS_URL", "redis.url").secret();
         /// Host of Redis.
-        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_host: String = "127.0.0.1", Setting::named("REDIS_HOST", "redis.host");
         /// Port of Redis.
-        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_port: Port = "6379", Setting::named("REDIS_PORT", "redis.port");
         /// User at Redis.
-        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_username: Option<String> = "", Setting::named("REDIS_USERNAME", "redis.username");
         /// Password at Redis.
-        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_password: Option<SecretText> = "", Setting::named("REDIS_PASSWORD", "redis.password").secret();
         /// Number of the database in Redis.
-        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_db: Whole<0, 65_535> = "0", Setting::named("REDIS_DB", "redis.db");
         /// Prefix of the queue's key in Redis.
-        #[expect(dead_code, reason = "known, for a later version uses Redis")]
         redis_prefix: Option<String> = "", Setting::named("REDIS_PREFIX", "redis.prefix");
 
         /// Address that the attendance API listens on.

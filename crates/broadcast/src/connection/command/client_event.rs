@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gema_cluster::entry::Event;
 use gema_protocol::channel::ChannelKind;
 use gema_protocol::error::ErrorEvent;
 use gema_protocol::frame;
@@ -47,6 +48,8 @@ fn pass_on(
 ) -> Delivery {
     let frame = frame::client_event(&event.event, channel.name(), event.data, user_id);
     let socket_id = session.outbound().id();
+    let told = || Event { text: frame::payload(&frame), except: Some(socket_id), keep: false };
+    session.app().cluster.tell(channel.name(), told);
     channel.publish_client_event(frame, &Sent { event: &event.event, data: event.data, socket_id, user_id })
 }
 

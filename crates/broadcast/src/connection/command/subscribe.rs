@@ -10,22 +10,54 @@ use gema_protocol::presence::Member;
 use gema_protocol::webhook::decide::Fact;
 
 use crate::cache::Cached;
-use crate::channel::Joiner;
+use crate::channel::{Delivery, Joiner};
 use crate::channels::Full;
 use crate::connection::session::Session;
 
-/// Joins the channel and sends the confirmation; a repeated subscription is checked and confirmed again.
-pub(in crate::connection) fn run(session: &mut Session, request: &Subscribe<'_>) -> Result<(), ErrorEvent> {
+/// A subscription that was admitted, and waits for the cluster to be heard first.
+pub(in crate::connection) struct Parked {
+    name: ChannelName,
+    member: Option<Member>,
+}
+
+impl Parked {
+    /// The channel, which is held for it.
+    pub(in crate::connection) fn name(&self) -> &ChannelName {
+        &self.name
+    }
+}
+
+/// Joins the channel and sends the confirmation; a repeated subscription is checked and confirmed again. What comes back
+/// is to be waited for before [`resume`].
+pub(in crate::connection) fn run(
+    session: &mut Session,
+    request: &Subscribe<'_>,
+) -> Result<Delivery, ErrorEvent> {
     let config = &session.app().config;
     let name = ChannelName::parse(&request.channel, config.limits.channel_name)
         .map_err(ErrorEvent::invalid_channel)?;
     let socket_id = session.outbound().id().to_string();
     let applicant = Applicant { socket_id: &socket_id, signed_in: session.user.as_deref() };
     let member = admit(&config.credentials, &config.limits, applicant, &name, request)?;
+    if !session.subscriptions.contains_key(&name)
+        && let Some(heard) = session.app().cluster.hold(&name)
+    {
+        session.parked = Some(Box::new(Parked { name, member }));
+        return Ok(Delivery::after(heard));
+    }
+    enter(session, name, member.as_ref()).map(|()| Delivery::done())
+}
+
+/// Goes on with a subscription that has waited.
+pub(in crate::connection) fn resume(session: &mut Session, parked: Parked) -> Result<(), ErrorEvent> {
+    enter(session, parked.name, parked.member.as_ref())
+}
+
+fn enter(session: &mut Session, name: ChannelName, member: Option<&Member>) -> Result<(), ErrorEvent> {
     if name.kind().is_cache() {
-        join_cached(session, name, member.as_ref())
+        join_cached(session, name, member)
     } else {
-        join(session, name, member.as_ref(), None)
+        join(session, name, member, None)
     }
 }
 
@@ -52,7 +84,7 @@ fn join(
     let app = session.app().clone();
     let outbound = session.outbound().clone();
     let most_members = app.config.limits.presence_members;
-    let joiner = Joiner { outbound: &outbound, member, most_members, then };
+    let joiner = Joiner { outbound: &outbound, member, most_members, then, now_ms: app.cluster.now_ms() };
     if let Some((channel, _)) = session.subscriptions.get(&name) {
         channel.greet_again(&joiner);
         return Ok(());
@@ -65,6 +97,7 @@ fn join(
         if let Some(member) = member {
             app.users.disappear(member.user_id.as_str(), &outbound);
         }
+        app.cluster.release(&name);
         ErrorEvent::too_many_members(most)
     })?;
     app.announce_count(&joined.0);

@@ -1,0 +1,131 @@
+//! An app's tie to the other nodes. A node that is alone has none, and pays for none.
+//!
+//! What the nodes share and how is [`gema_cluster`]'s business; here is where its events go, and what tells it of ours.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use gema_cluster::engine::{Engine, Notices};
+use gema_cluster::entry::{Event, Origin};
+use gema_cluster::name::Namespace;
+use gema_cluster::node::{Acknowledged, Listener, Node};
+use gema_cluster::outgoing::Full;
+use gema_cluster::redis::Redis;
+use gema_cluster::seal::Sealer;
+use gema_protocol::channel::ChannelName;
+use gema_protocol::frame;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::cache::Cache;
+use crate::channel::To;
+use crate::channels::Channels;
+use crate::config::ClusterConfig;
+use crate::registration::random_number;
+
+/// How long a client's request may wait for the cluster.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The tie; empty until it is made, and for ever on a node that is alone.
+#[derive(Default)]
+pub(crate) struct Cluster(OnceLock<Node>);
+
+impl Cluster {
+    /// Ties the app to the others over Redis. Happens once, before the first connection.
+    pub(crate) fn join_redis(app: &App, config: &ClusterConfig) {
+        let credentials = &app.config.credentials;
+        let database = config.redis.database();
+        let namespace = Namespace::new(&config.prefix, &config.scaling_channel, database, &credentials.id);
+        let (origin, sealer) = (Origin(random_number()), Sealer::new(&credentials.secret));
+        let (engine, notices) = Redis::start(config.redis.clone(), namespace, sealer, origin.0);
+        Self::join(app, Arc::new(engine), notices, origin, config.outgoing_bytes);
+    }
+
+    fn join(app: &App, engine: Arc<dyn Engine>, notices: Notices, origin: Origin, limit: usize) {
+        let (channels, cache) = (app.channels.clone(), app.cache.clone());
+        let remote = Arc::new(Remote { channels, cache });
+        app.cluster.0.get_or_init(|| Node::start(engine, notices, remote, origin, limit));
+    }
+
+    /// Ends when what was published here is in Redis; the caller bounds the wait.
+    pub(crate) async fn told(&self) {
+        if let Some(node) = self.0.get() {
+            node.told().await;
+        }
+    }
+
+    /// Are there other nodes?
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Gives an event to the other nodes. What there is no room for is counted there.
+    pub(crate) fn tell(&self, channel: &ChannelName, event: impl FnOnce() -> Event) {
+        if let Some(node) = self.0.get() {
+            // The node counts and logs what it cannot take; this node's clients get the event all the same.
+            let _ = node.publish(channel, event());
+        }
+    }
+
+    /// As [`Cluster::tell`], for a publisher that waits; `None` on a node that is alone.
+    pub(crate) fn tell_acknowledged(
+        &self,
+        channel: &ChannelName,
+        event: impl FnOnce() -> Event,
+    ) -> Option<Result<Acknowledged, Full>> {
+        Some(self.0.get()?.publish_acknowledged(channel, event()))
+    }
+
+    /// A client needs a channel. The receiver fires once its events of other nodes are heard, or when the client has
+    /// waited long enough; `None`: at once.
+    pub(crate) fn hold(&self, channel: &ChannelName) -> Option<oneshot::Receiver<()>> {
+        let confirmed = self.0.get()?.hold(channel)?;
+        let (done, wait) = oneshot::channel();
+        tokio::spawn(async move {
+            // Late or not, the client goes on; what it would have missed comes from the log.
+            let _ = timeout(PATIENCE, confirmed).await;
+            let _ = done.send(());
+        });
+        Some(wait)
+    }
+
+    /// A client has left a channel, or has not come in after all.
+    pub(crate) fn release(&self, channel: &ChannelName) {
+        if let Some(node) = self.0.get() {
+            node.release(channel);
+        }
+    }
+
+    /// The cluster's clock, in milliseconds since 1970; 0 on a node that is alone.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.0.get().map_or(0, Node::now_ms)
+    }
+}
+
+/// Where events of other nodes go.
+struct Remote {
+    channels: Arc<Channels>,
+    cache: Arc<Cache>,
+}
+
+impl Listener for Remote {
+    fn deliver(&self, channel: &ChannelName, event: Event, late: Option<u64>) {
+        let (frame, to) = (frame::text(&event.text), To { except: event.except, late });
+        let delivery = if event.keep && channel.kind().is_cache() {
+            self.cache.keep_and_push(&self.channels, channel, frame, to)
+        } else {
+            self.channels.get(channel).map(|channel| channel.publish(frame, to))
+        };
+        // Nobody here waits for the fan-out; the publisher was answered by its own node.
+        drop(delivery);
+    }
+
+    fn keep(&self, channel: &ChannelName, text: &str, time: Duration) {
+        self.cache.keep(channel, frame::text(text.as_bytes()), time);
+    }
+
+    fn cache_ttl(&self) -> Duration {
+        self.cache.ttl()
+    }
+}
