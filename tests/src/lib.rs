@@ -1,7 +1,7 @@
 //! The test kit: it starts the real `gema` binary on free ports, talks to it from outside, and owns its end.
 //!
 //! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API,
-//! [`Raw`] HTTP byte by byte.
+//! [`Raw`] HTTP byte by byte, [`Redis`] a redis-server of the test's own.
 //! Nothing in here knows how the server works inside. The tests are in `tests/`, one file per subject; the same kit for
 //! Node is `node/kit.mjs`.
 
@@ -11,6 +11,7 @@ mod client;
 mod gema;
 mod raw;
 mod receiver;
+mod redis;
 pub mod wire;
 
 pub use api::{Answer, Api, now, request, request_over};
@@ -19,6 +20,7 @@ pub use client::{Client, Frame, Heard};
 pub use gema::{Gema, Setup};
 pub use raw::Raw;
 pub use receiver::{Delivery, Receiver};
+pub use redis::Redis;
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -11,6 +11,7 @@ command -v cc >/dev/null 2>&1 || missing="$missing build-essential"
 php -r 'exit((int) !(extension_loaded("curl") && (@include "GuzzleHttp/autoload.php")));' >/dev/null 2>&1 ||
     missing="$missing php-cli php-curl php-guzzlehttp-guzzle"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing="$missing chromium"
 
 [ -n "$missing" ] || exit 0

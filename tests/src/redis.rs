@@ -3,25 +3,21 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use gema_cluster::engine::Notices;
-use gema_cluster::name::Namespace;
-use gema_cluster::redis::{Address, Redis};
-use gema_cluster::seal::Sealer;
-use gema_protocol::app::Secret;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-/// The server.
-pub(crate) struct Server {
+/// A running redis-server.
+#[derive(Debug)]
+pub struct Redis {
     port: u16,
     folder: TempDir,
     process: Child,
 }
 
-impl Server {
+impl Redis {
     /// Starts one and waits until it listens.
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         for _ in 0..5 {
             let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = free.local_addr().unwrap().port();
@@ -37,23 +33,21 @@ impl Server {
     }
 
     /// Ends it without a word, and without anything kept.
-    pub(crate) async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
     /// Starts it again on the same port, with empty memory.
-    pub(crate) async fn start_again(&mut self) {
+    pub async fn start_again(&mut self) {
         self.process = spawn(self.port, &self.folder);
         assert!(self.listens().await, "redis-server starts again");
     }
 
-    /// One app's share for a process of its own.
-    pub(crate) fn engine(&self, secret: &str) -> (Redis, Notices) {
-        let address = Address::parse(&format!("redis://127.0.0.1:{}", self.port)).unwrap();
-        let sealer = Sealer::new(&Secret::new(secret.to_owned()));
-        let unique = u128::from_le_bytes(std::array::from_fn(|_| fastrand()));
-        Redis::start(address, Namespace::new("", "reverb", 0, "1"), sealer, unique)
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// False when it ended: somebody else took the port.
@@ -71,7 +65,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -83,10 +77,4 @@ fn spawn(port: u16, folder: &TempDir) -> Child {
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
     command.arg("--dir").arg(folder.path()).stdout(Stdio::null());
     command.spawn().expect("redis-server is installed: `make setup`")
-}
-
-/// A byte that differs from process to process and call to call.
-fn fastrand() -> u8 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    RandomState::new().build_hasher().finish().to_le_bytes()[0]
 }

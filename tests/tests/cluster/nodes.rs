@@ -9,10 +9,10 @@ use gema_cluster::entry::{Event, Origin};
 use gema_cluster::memory::{Memory, MemoryEngine};
 use gema_cluster::node::{Listener, Node};
 use gema_protocol::channel::ChannelName;
+use gema_tests::PATIENCE;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const LIMIT: usize = 1024 * 1024;
 
 /// What a node delivered: the channel, the text, and whether it came from the log.

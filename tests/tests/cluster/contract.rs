@@ -1,19 +1,29 @@
 //! What every place where nodes meet must do: run on memory, and on a Redis that each test starts for itself.
 
-mod redis;
-
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gema_cluster::engine::{Engine, EngineError, Notice, Notices};
 use gema_cluster::entry::{Entry, Event, Origin};
 use gema_cluster::inbox::Position;
 use gema_cluster::memory::Memory;
+use gema_cluster::name::Namespace;
 use gema_cluster::outgoing::{Answer, Append};
+use gema_cluster::redis::{Address, Redis as RedisEngine};
+use gema_cluster::seal::Sealer;
+use gema_protocol::app::Secret;
 use gema_protocol::channel::ChannelName;
+use gema_tests::{PATIENCE, Redis};
 use tokio::time::timeout;
 
-/// More than anything here takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// One app's share of a Redis, for a process of its own.
+fn engine(server: &Redis, secret: &str) -> (RedisEngine, Notices) {
+    static PROCESSES: AtomicU64 = AtomicU64::new(1);
+    let unique = PROCESSES.fetch_add(1, Ordering::Relaxed).into();
+    let (address, sealer) =
+        (Address::parse(&server.url()).unwrap(), Sealer::new(&Secret::new(secret.to_owned())));
+    RedisEngine::start(address, Namespace::new("", "reverb", 0, "1"), sealer, unique)
+}
 
 fn channel(name: &str) -> ChannelName {
     ChannelName::parse(name, 200).unwrap()
@@ -109,28 +119,28 @@ async fn memory_notices_a_loss_and_keeps_last_events() {
 
 #[tokio::test]
 async fn redis_numbers_logs_and_tells() {
-    let server = redis::Server::start().await;
-    let (a, mut a_heard) = server.engine("secret");
+    let server = Redis::start().await;
+    let (a, mut a_heard) = engine(&server, "secret");
     assert_eq!(notice(&mut a_heard).await, Notice::Up);
-    let (b, heard) = server.engine("secret");
+    let (b, heard) = engine(&server, "secret");
     entries_are_numbered_logged_and_heard(a, b, heard).await;
 }
 
 #[tokio::test]
 async fn redis_notices_a_loss_and_keeps_last_events() {
-    let server = redis::Server::start().await;
-    let (a, mut heard) = server.engine("secret");
+    let server = Redis::start().await;
+    let (a, mut heard) = engine(&server, "secret");
     assert_eq!(notice(&mut heard).await, Notice::Up);
     a_lost_memory_is_noticed(a).await;
-    let (a, mut heard) = server.engine("secret");
+    let (a, mut heard) = engine(&server, "secret");
     assert_eq!(notice(&mut heard).await, Notice::Up);
     the_last_event_is_kept(a).await;
 }
 
 #[tokio::test]
 async fn redis_that_starts_again_is_found_again() {
-    let mut server = redis::Server::start().await;
-    let (a, mut heard) = server.engine("secret");
+    let mut server = Redis::start().await;
+    let (a, mut heard) = engine(&server, "secret");
     assert_eq!(notice(&mut heard).await, Notice::Up);
     let known = appended(&a, &append("c", 1, None)).await;
     server.kill().await;
@@ -143,9 +153,9 @@ async fn redis_that_starts_again_is_found_again() {
 
 #[tokio::test]
 async fn redis_may_come_later() {
-    let mut server = redis::Server::start().await;
+    let mut server = Redis::start().await;
     server.kill().await;
-    let (a, mut heard) = server.engine("secret");
+    let (a, mut heard) = engine(&server, "secret");
     assert!(matches!(a.page(&channel("c"), None).await, Err(EngineError::Down(_))));
     server.start_again().await;
     assert_eq!(notice(&mut heard).await, Notice::Up);
@@ -154,9 +164,9 @@ async fn redis_may_come_later() {
 
 #[tokio::test]
 async fn another_secret_is_not_believed() {
-    let server = redis::Server::start().await;
-    let (stranger, mut stranger_heard) = server.engine("another");
-    let (a, mut heard) = server.engine("secret");
+    let server = Redis::start().await;
+    let (stranger, mut stranger_heard) = engine(&server, "another");
+    let (a, mut heard) = engine(&server, "secret");
     assert_eq!((notice(&mut heard).await, notice(&mut stranger_heard).await), (Notice::Up, Notice::Up));
     a.subscribe(&[channel("c")]).await.unwrap();
     let forged = appended(&stranger, &append("c", 1, None)).await;

@@ -1,0 +1,5 @@
+//! Several nodes as one server: the seam between them, and servers over a real Redis.
+
+mod contract;
+mod events;
+mod nodes;
