@@ -14,4 +14,5 @@ pub mod name;
 pub mod node;
 pub mod outgoing;
 pub mod redis;
+pub mod replica;
 pub mod seal;

@@ -1,0 +1,145 @@
+//! A replica against the place that orders facts: whatever is lost on the way, both end up the same.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const OWN: Origin = Origin(1);
+
+fn member(user: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"user_id":"{user}"}}"#))
+}
+
+fn fact(node: u128, user: &str, present: bool) -> Fact {
+    Fact { node: Origin(node), user_id: user.to_owned(), member: present.then(|| member(user)) }
+}
+
+fn enter(user: &str) -> Change {
+    Change::Enter(user.to_owned(), member(user))
+}
+
+fn exit(user: &str) -> Change {
+    Change::Exit(user.to_owned())
+}
+
+fn delta(follows: Version, version: Version, facts: &[Fact]) -> Delta {
+    Delta { follows, version, facts: facts.to_vec() }
+}
+
+fn holding(version: Version, facts: &[Fact]) -> Replica {
+    let mut replica = Replica::new(vec![OWN]);
+    replica.on_subscribed();
+    replica.on_snapshot(Snapshot { version, facts: facts.to_vec() });
+    replica
+}
+
+#[test]
+fn deltas_follow_each_other() {
+    let mut replica = holding(10, &[fact(2, "a", true)]);
+    assert_eq!(replica.on_delta(delta(10, 12, &[fact(3, "a", true)])).changes, [enter("a")]);
+    assert_eq!(replica.on_delta(delta(12, 13, &[fact(2, "a", false)])).changes, [exit("a")]);
+    assert_eq!(replica.on_delta(delta(12, 13, &[fact(2, "a", false)])), Followed::default(), "a repeat");
+    assert_eq!(
+        replica.on_delta(delta(13, 14, &[fact(1, "own", true)])).changes,
+        [],
+        "about itself it knows better"
+    );
+}
+
+#[test]
+fn a_hole_is_healed_by_a_snapshot_and_told_as_a_difference() {
+    let mut replica = holding(10, &[fact(2, "a", true), fact(2, "b", true)]);
+    assert!(replica.on_delta(delta(11, 12, &[fact(2, "c", true)])).read_snapshot);
+    assert_eq!(replica.on_delta(delta(12, 13, &[fact(2, "d", true)])), Followed::default(), "asked for once");
+    let facts = vec![fact(2, "a", true), fact(3, "b", true), fact(2, "c", true)];
+    let followed = replica.on_snapshot(Snapshot { version: 12, facts });
+    assert_eq!(followed.changes, [enter("b"), enter("c"), exit("b"), enter("d")]);
+    assert_eq!((followed.read_snapshot, replica.version()), (false, Some(13)));
+}
+
+#[test]
+fn an_older_snapshot_is_adopted_too() {
+    let mut replica = holding(10, &[fact(2, "a", true)]);
+    replica.on_subscribed();
+    assert_eq!(replica.on_snapshot(Snapshot { version: 4, facts: vec![] }).changes, [exit("a")]);
+    assert_eq!(replica.on_delta(delta(4, 5, &[fact(2, "b", true)])).changes, [enter("b")]);
+}
+
+#[test]
+fn the_dead_are_gone_with_everybody_they_had() {
+    let mut replica = holding(10, &[fact(2, "a", true), fact(3, "a", true), fact(2, "b", true)]);
+    assert_eq!(replica.on_death(Origin(2)), [exit("a"), exit("b")]);
+    assert_eq!(replica.on_death(Origin(2)), []);
+}
+
+/// The facts of all nodes, ordered.
+#[derive(Default)]
+struct Place {
+    version: Version,
+    facts: BTreeSet<(u128, u8)>,
+}
+
+impl Place {
+    fn change(&mut self, node: u128, user: u8, present: bool) -> Option<Delta> {
+        let changed =
+            if present { self.facts.insert((node, user)) } else { self.facts.remove(&(node, user)) };
+        let follows = self.version;
+        self.version += 1 + u64::from(user);
+        changed.then(|| delta(follows, self.version, &[fact(node, &user.to_string(), present)])).or_else(
+            || {
+                self.version = follows;
+                None
+            },
+        )
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let facts = self.facts.iter().map(|(node, user)| fact(*node, &user.to_string(), true)).collect();
+        Snapshot { version: self.version, facts }
+    }
+}
+
+proptest! {
+    /// Deltas are delivered or lost; snapshots come late. In the end the clients have heard exactly the difference.
+    #[test]
+    fn what_clients_heard_adds_up_to_what_is_so(steps in prop::collection::vec((1u128..4, 0u8..4, any::<bool>(), 0u8..4), 1..80)) {
+        let mut place = Place::default();
+        let mut replica = Replica::new(vec![OWN]);
+        let mut told: BTreeMap<String, i32> = BTreeMap::new();
+        let mut pending = Some(place.snapshot());
+        replica.on_subscribed();
+        let hear = |followed: Followed, told: &mut BTreeMap<String, i32>| {
+            for change in followed.changes {
+                let (user, by) = match change {
+                    Change::Enter(user, _) => (user, 1),
+                    Change::Exit(user) => (user, -1),
+                };
+                *told.entry(user).or_default() += by;
+            }
+            followed.read_snapshot
+        };
+        for (node, user, present, fate) in steps {
+            if let Some(delta) = place.change(node, user, present)
+                && fate > 0
+                && hear(replica.on_delta(delta), &mut told)
+            {
+                pending = Some(place.snapshot());
+            }
+            if fate == 3 && let Some(snapshot) = pending.take() && hear(replica.on_snapshot(snapshot), &mut told) {
+                pending = Some(place.snapshot());
+            }
+        }
+        replica.on_subscribed();
+        prop_assert!(!hear(replica.on_snapshot(place.snapshot()), &mut told));
+        told.retain(|_, count| *count != 0);
+        let mut expected: BTreeMap<String, i32> = BTreeMap::new();
+        for (node, user) in &place.facts {
+            if *node != OWN.0 {
+                *expected.entry(user.to_string()).or_default() += 1;
+            }
+        }
+        prop_assert_eq!(told, expected);
+    }
+}
