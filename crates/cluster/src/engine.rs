@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use crate::entry::Entry;
 use crate::inbox::{Page, Position};
 use crate::outgoing::{Answer, Append};
+use crate::replica::{Delta, Snapshot};
+use crate::telling::{Telling, Told};
 
 /// Why an engine could not do what it was asked. It may have done it: an answer can be lost on its way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +43,13 @@ pub enum Notice {
         /// The entry.
         entry: Entry,
     },
+    /// A node has said something new of its clients in a channel whose topic this node holds; perhaps this node itself.
+    Delta {
+        /// The channel.
+        channel: ChannelName,
+        /// What changed.
+        delta: Delta,
+    },
 }
 
 /// The notices of one engine. Bounded: a node that does not read loses its link, and reads the logs afterwards.
@@ -69,6 +78,12 @@ pub trait Engine: Send + Sync + 'static {
     /// The last event that a cache channel keeps, with the time it is still kept.
     fn last_event<'a>(&'a self, channel: &'a ChannelName)
     -> BoxFuture<'a, Result<Option<Kept>, EngineError>>;
+
+    /// Says what is so of this node's clients in a channel.
+    fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Result<Told, EngineError>>;
+
+    /// Reads what all nodes say of a channel.
+    fn snapshot<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<Snapshot, EngineError>>;
 
     /// Holds topics. Once this returns, whatever is published to them is noticed.
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>>;

@@ -6,6 +6,8 @@
 use bytes::{Buf, BufMut, Bytes};
 use gema_protocol::socket_id::SocketId;
 
+use crate::field::{put, take};
+
 /// First byte of every entry. A node skips what it does not know.
 const VERSION: u8 = 1;
 /// Most events of one entry.
@@ -92,13 +94,6 @@ impl Entry {
     }
 }
 
-fn put(out: &mut Vec<u8>, field: &[u8]) {
-    out.put_u32(
-        u32::try_from(field.len()).expect("a field is smaller than a request, which is smaller than 4 GiB"),
-    );
-    out.put_slice(field);
-}
-
 fn event(bytes: &mut Bytes) -> Option<Event> {
     let keep = match bytes.try_get_u8().ok()? {
         0 => false,
@@ -110,11 +105,6 @@ fn event(bytes: &mut Bytes) -> Option<Event> {
     let text = take(bytes)?;
     str::from_utf8(&text).ok()?;
     Some(Event { text, except, keep })
-}
-
-fn take(bytes: &mut Bytes) -> Option<Bytes> {
-    let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
-    (length <= bytes.len()).then(|| bytes.split_to(length))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 pub mod engine;
 pub mod entry;
+mod field;
 pub mod inbox;
 pub mod interest;
 pub mod memory;
@@ -16,3 +17,4 @@ pub mod outgoing;
 pub mod redis;
 pub mod replica;
 pub mod seal;
+pub mod telling;

@@ -1,9 +1,10 @@
 //! The place where nodes meet, in memory: for tests of what is built on the seam. It forgets when told to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use gema_protocol::channel::ChannelName;
@@ -11,9 +12,11 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::engine::{Engine, EngineError, Kept, Notice, Notices};
-use crate::entry::Entry;
+use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
 use crate::outgoing::{Answer, Append};
+use crate::replica::{Delta, Fact, Snapshot, Version};
+use crate::telling::{Telling, Told};
 
 /// Notices that may wait for a node.
 const NOTICES: usize = 65_536;
@@ -29,7 +32,17 @@ struct Meeting {
     epoch: u64,
     logs: HashMap<ChannelName, Vec<Entry>>,
     last_events: HashMap<ChannelName, Kept>,
+    facts: HashMap<ChannelName, Facts>,
+    /// The last number taken from each node.
+    taken: HashMap<Origin, u64>,
     nodes: Vec<Node>,
+}
+
+/// What nodes say of one channel.
+#[derive(Default)]
+struct Facts {
+    version: Version,
+    members: BTreeMap<(Origin, String), Bytes>,
 }
 
 struct Node {
@@ -62,6 +75,8 @@ impl Memory {
         meeting.epoch += 1;
         meeting.logs.clear();
         meeting.last_events.clear();
+        meeting.facts.clear();
+        meeting.taken.clear();
         for node in &mut meeting.nodes {
             node.unlink();
             node.link();
@@ -112,6 +127,45 @@ impl Meeting {
             node.tell(Notice::Entry { channel: append.channel.clone(), at, entry: append.entry.clone() });
         }
         Answer::Appended(at)
+    }
+
+    fn tell(&mut self, telling: &Telling) -> Told {
+        let taken = self.taken.entry(telling.node).or_default();
+        if telling.number <= *taken {
+            return Told::Stale;
+        }
+        *taken = telling.number;
+        let facts = self.facts.entry(telling.channel.clone()).or_default();
+        let changes = telling.users.iter().filter(|(user, member)| {
+            let key = (telling.node, user.clone());
+            match member {
+                Some(member) => facts.members.insert(key, member.clone()).is_none(),
+                None => facts.members.remove(&key).is_some(),
+            }
+        });
+        if changes.count() > 0 {
+            facts.version += 1;
+            let told = telling.users.iter().map(|(user_id, member)| Fact {
+                node: telling.node,
+                user_id: user_id.clone(),
+                member: member.clone(),
+            });
+            let delta = Delta { follows: facts.version - 1, version: facts.version, facts: told.collect() };
+            for node in self.nodes.iter_mut().filter(|node| node.held.contains(&telling.channel)) {
+                node.tell(Notice::Delta { channel: telling.channel.clone(), delta: delta.clone() });
+            }
+        }
+        Told::Taken(facts.version)
+    }
+
+    fn snapshot(&self, channel: &ChannelName) -> Snapshot {
+        let Some(facts) = self.facts.get(channel) else { return Snapshot { version: 0, facts: Vec::new() } };
+        let fact = |((node, user_id), member): (&(Origin, String), &Bytes)| Fact {
+            node: *node,
+            user_id: user_id.clone(),
+            member: Some(member.clone()),
+        };
+        Snapshot { version: facts.version, facts: facts.members.iter().map(fact).collect() }
     }
 
     fn page(&self, channel: &ChannelName, after: Option<Position>) -> Page {
@@ -166,6 +220,14 @@ impl Engine for MemoryEngine {
         channel: &'a ChannelName,
     ) -> BoxFuture<'a, Result<Option<Kept>, EngineError>> {
         self.with(|meeting| meeting.last_events.get(channel).cloned())
+    }
+
+    fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Result<Told, EngineError>> {
+        self.with(|meeting| meeting.tell(telling))
+    }
+
+    fn snapshot<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<Snapshot, EngineError>> {
+        self.with(|meeting| meeting.snapshot(channel))
     }
 
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use gema_protocol::channel::ChannelName;
 
+use crate::entry::Origin;
+
 /// Partitions of an app. Fixed: two nodes that count differently would not find each other's channels.
 pub const PARTITIONS: u8 = 64;
 
@@ -67,6 +69,42 @@ impl Namespace {
         self.of_channel("last", channel)
     }
 
+    /// The hash with what nodes say of their clients in a channel: members, counts and the version.
+    #[must_use]
+    pub fn facts(&self, channel: &ChannelName) -> String {
+        self.of_channel("facts", channel)
+    }
+
+    /// The hash with the distinct users of a presence channel, each with how many nodes have it.
+    #[must_use]
+    pub fn users(&self, channel: &ChannelName) -> String {
+        self.of_channel("users", channel)
+    }
+
+    /// The hash with the occupied channels of a partition, each with its subscriptions.
+    #[must_use]
+    pub fn occupied(&self, partition: Partition) -> String {
+        self.of_partition("occupied", partition)
+    }
+
+    /// The set of a partition's channels that a node has clients in.
+    #[must_use]
+    pub fn channels_of(&self, node: Origin, partition: Partition) -> String {
+        format!("{}:{:032x}", self.of_partition("node", partition), node.0)
+    }
+
+    /// The hash with the last number that was taken from each node.
+    #[must_use]
+    pub fn taken(&self, partition: Partition) -> String {
+        self.of_partition("taken", partition)
+    }
+
+    /// What says that a node was declared dead.
+    #[must_use]
+    pub fn tombstone(&self, node: Origin, partition: Partition) -> String {
+        format!("{}:{:032x}", self.of_partition("dead", partition), node.0)
+    }
+
     /// A topic of one process alone.
     #[must_use]
     pub fn probe(&self, unique: u128) -> String {
@@ -75,7 +113,11 @@ impl Namespace {
 
     /// `gema:{namespace:partition}:what:channel`. The braces are the hash tag: one partition, one slot of a cluster.
     fn of_channel(&self, what: &str, channel: &ChannelName) -> String {
-        format!("gema:{{{}:{}}}:{what}:{channel}", self.0, Partition::of(channel).0)
+        format!("{}:{channel}", self.of_partition(what, Partition::of(channel)))
+    }
+
+    fn of_partition(&self, what: &str, partition: Partition) -> String {
+        format!("gema:{{{}:{}}}:{what}", self.0, partition.0)
     }
 }
 
@@ -108,10 +150,16 @@ mod tests {
             namespace.log(&channel("presence-a")),
             namespace.counters(&channel("presence-a")),
             namespace.last_event(&channel("presence-a")),
+            namespace.facts(&channel("presence-a")),
+            namespace.users(&channel("presence-a")),
+            namespace.occupied(Partition::of(&channel("presence-a"))),
+            namespace.taken(Partition::of(&channel("presence-a"))),
+            namespace.channels_of(Origin(1), Partition::of(&channel("presence-a"))),
+            namespace.tombstone(Origin(1), Partition::of(&channel("presence-a"))),
         ];
         let tag = |name: &String| name[..=name.find('}').unwrap()].to_owned();
         assert_eq!(names.iter().map(tag).collect::<HashSet<_>>().len(), 1);
-        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 4);
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gema_cluster::engine::{Engine, EngineError, Notice, Notices};
 use gema_cluster::entry::{Entry, Event, Origin};
 use gema_cluster::inbox::Position;
@@ -10,7 +11,9 @@ use gema_cluster::memory::Memory;
 use gema_cluster::name::Namespace;
 use gema_cluster::outgoing::{Answer, Append};
 use gema_cluster::redis::{Address, Redis as RedisEngine};
+use gema_cluster::replica::{Delta, Fact, Snapshot};
 use gema_cluster::seal::Sealer;
+use gema_cluster::telling::{Telling, Told};
 use gema_protocol::app::Secret;
 use gema_protocol::channel::ChannelName;
 use gema_tests::{PATIENCE, Redis};
@@ -178,4 +181,64 @@ async fn another_secret_is_not_believed() {
     );
     let page = a.page(&channel("c"), None).await.unwrap();
     assert_eq!((page.newest, page.entries), (Some(Position { number: 2, ..forged }), vec![(2, entry)]));
+}
+
+fn telling(number: u64, subscriptions: u64, users: &[(&str, bool)]) -> Telling {
+    let member = |user: &str| Bytes::from(format!(r#"{{"user_id":"{user}"}}"#));
+    let users = users.iter().map(|(user, is_in)| ((*user).to_owned(), is_in.then(|| member(user)))).collect();
+    Telling { node: Origin(7), number, channel: channel("presence-c"), subscriptions, users }
+}
+
+fn facts(telling: &Telling) -> Vec<Fact> {
+    let fact = |(user_id, member): &(String, Option<Bytes>)| Fact {
+        node: telling.node,
+        user_id: user_id.clone(),
+        member: member.clone(),
+    };
+    telling.users.iter().map(fact).collect()
+}
+
+/// What a node says of its clients is ordered, told to whoever holds the topic, and found by whoever asks.
+async fn facts_are_ordered_told_and_found(a: impl Engine, b: impl Engine, mut heard: Notices) {
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    b.subscribe(&[channel("presence-c")]).await.unwrap();
+    assert_eq!(b.snapshot(&channel("presence-c")).await.unwrap().facts, []);
+    let both_in = telling(1, 2, &[("ann", true), ("b/ob", true)]);
+    let Ok(Told::Taken(first)) = a.tell(&both_in).await else { panic!("not taken") };
+    let Notice::Delta { delta, .. } = notice(&mut heard).await else { panic!("no delta") };
+    assert_eq!((delta.version, &delta.facts), (first, &facts(&both_in)));
+    assert_eq!(
+        b.snapshot(&channel("presence-c")).await.unwrap(),
+        Snapshot { version: first, facts: facts(&both_in) }
+    );
+
+    assert_eq!(a.tell(&telling(1, 0, &[("ann", false)])).await, Ok(Told::Stale), "an old word");
+    assert_eq!(
+        a.tell(&telling(2, 3, &[("ann", true)])).await,
+        Ok(Told::Taken(first)),
+        "nothing new of the users"
+    );
+    let ann_out = telling(3, 1, &[("ann", false)]);
+    let Ok(Told::Taken(second)) = a.tell(&ann_out).await else { panic!("not taken") };
+    let Notice::Delta { delta, .. } = notice(&mut heard).await else { panic!("no delta") };
+    assert_eq!(delta, Delta { follows: first, version: second, facts: facts(&ann_out) });
+    let left = b.snapshot(&channel("presence-c")).await.unwrap();
+    assert_eq!((left.version, left.facts), (second, facts(&telling(0, 0, &[("b/ob", true)]))));
+}
+
+#[tokio::test]
+async fn memory_orders_tells_and_finds_facts() {
+    let memory = Memory::default();
+    let (a, _) = memory.join();
+    let (b, heard) = memory.join();
+    facts_are_ordered_told_and_found(a, b, heard).await;
+}
+
+#[tokio::test]
+async fn redis_orders_tells_and_finds_facts() {
+    let server = Redis::start().await;
+    let (a, mut a_heard) = engine(&server, "secret");
+    assert_eq!(notice(&mut a_heard).await, Notice::Up);
+    let (b, heard) = engine(&server, "secret");
+    facts_are_ordered_told_and_found(a, b, heard).await;
 }

@@ -1,0 +1,282 @@
+//! What an app asks of Redis: each call is one command or one script, and ends within [`COMMAND_TIME`].
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use fred::interfaces::{KeysInterface, PubsubInterface};
+use fred::types::Value;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gema_protocol::channel::ChannelName;
+use tokio::time::timeout;
+
+use super::Redis;
+use super::link::down;
+use super::script::Script;
+use crate::engine::{Engine, EngineError, Kept};
+use crate::entry::{Entry, Origin};
+use crate::inbox::{Page, Position};
+use crate::name::Partition;
+use crate::outgoing::{Answer, Append, KEEP};
+use crate::replica::{Fact, Snapshot};
+use crate::telling::{Telling, Told};
+
+/// How long one command may take; then the link counts as down.
+const COMMAND_TIME: Duration = Duration::from_secs(2);
+/// Bytes that the log of one channel may hold.
+const LOG_BYTES: usize = 4 * 1024 * 1024;
+static APPEND: Script = Script::new(include_str!("append.lua"));
+static PAGE: Script = Script::new(include_str!("page.lua"));
+static FACTS: Script = Script::new(include_str!("facts.lua"));
+static SNAPSHOT: Script = Script::new(include_str!("snapshot.lua"));
+
+impl Engine for Redis {
+    fn append<'a>(
+        &'a self,
+        append: &'a Append,
+        keep: Option<(&'a str, Duration)>,
+    ) -> BoxFuture<'a, Result<Answer, EngineError>> {
+        async move {
+            let answer =
+                self.call(&APPEND, &self.log_keys(&append.channel), self.append_args(append, keep)).await?;
+            let [taken, epoch, number]: [Value; 3] = fields(answer)?;
+            let at = position(&epoch, &number)?;
+            match (taken.as_i64(), at) {
+                (Some(1), Some(at)) => Ok(Answer::Appended(at)),
+                (Some(0), at) => Ok(Answer::Behind(at)),
+                _ => Err(EngineError::Answer("append.lua")),
+            }
+        }
+        .boxed()
+    }
+
+    fn page<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        after: Option<Position>,
+    ) -> BoxFuture<'a, Result<Page, EngineError>> {
+        async move {
+            let epoch = after.map(|after| after.epoch.to_string()).unwrap_or_default();
+            let number = after.map_or(0, |after| after.number);
+            let args = vec![epoch.into(), number.to_string().into()];
+            let answer = self.call(&PAGE, &self.log_keys(channel), args).await?;
+            let [epoch, number, entries]: [Value; 3] = fields(answer)?;
+            Ok(Page { newest: position(&epoch, &number)?, entries: self.entries(channel, entries)? })
+        }
+        .boxed()
+    }
+
+    fn last_event<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+    ) -> BoxFuture<'a, Result<Option<Kept>, EngineError>> {
+        async move {
+            let link = self.shared.link()?;
+            let key = self.shared.namespace.last_event(channel);
+            within(async {
+                let text: Option<String> = link.commands.get(&key).await.map_err(down)?;
+                let left: i64 = link.commands.pttl(&key).await.map_err(down)?;
+                // A time below 0 says that there is none, or that the event went between the two questions.
+                Ok(text.zip(u64::try_from(left).ok().map(Duration::from_millis)))
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Result<Told, EngineError>> {
+        async move {
+            let answer = self.call(&FACTS, &self.fact_keys(telling), self.fact_args(telling)).await?;
+            let [status, version]: [Value; 2] = fields(answer)?;
+            match status.as_i64() {
+                Some(0) => Ok(Told::Dead),
+                Some(1) => version.as_u64().map(Told::Taken).ok_or(EngineError::Answer("facts.lua")),
+                Some(2) => Ok(Told::Stale),
+                _ => Err(EngineError::Answer("facts.lua")),
+            }
+        }
+        .boxed()
+    }
+
+    fn snapshot<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<Snapshot, EngineError>> {
+        async move {
+            let keys = [self.shared.namespace.facts(channel)];
+            let answer = self.call(&SNAPSHOT, &keys, Vec::new()).await?;
+            let [version, members]: [Value; 2] = fields(answer)?;
+            let version = version.as_u64().ok_or(EngineError::Answer("snapshot.lua"))?;
+            Ok(Snapshot { version, facts: self.members(channel, members)? })
+        }
+        .boxed()
+    }
+
+    fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {
+        async move {
+            let link = self.shared.link()?;
+            let topics = self.topics(channels);
+            // Known before Redis confirms: the first message may come with the confirmation.
+            self.shared.held.lock().extend(topics.iter().cloned().zip(channels.iter().cloned()));
+            within(async { link.topics.ssubscribe(topics).await.map_err(down) }).await
+        }
+        .boxed()
+    }
+
+    fn now_ms(&self) -> u64 {
+        let ours =
+            UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        u64::try_from(ours + self.shared.clock.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    fn unsubscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {
+        async move {
+            let link = self.shared.link()?;
+            let topics = self.topics(channels);
+            self.shared.held.lock().retain(|topic, _| !topics.contains(topic));
+            within(async { link.topics.sunsubscribe(topics).await.map_err(down) }).await
+        }
+        .boxed()
+    }
+}
+
+impl Redis {
+    async fn call(&self, script: &Script, keys: &[String], args: Vec<Value>) -> Result<Value, EngineError> {
+        let link = self.shared.link()?;
+        within(async { script.call(&link.commands, keys, &args).await.map_err(down) }).await
+    }
+
+    fn topics(&self, channels: &[ChannelName]) -> Vec<String> {
+        channels.iter().map(|channel| self.shared.namespace.topic(channel)).collect()
+    }
+
+    fn log_keys(&self, channel: &ChannelName) -> [String; 3] {
+        let namespace = &self.shared.namespace;
+        [namespace.counters(channel), namespace.log(channel), namespace.last_event(channel)]
+    }
+
+    /// As `append.lua` lists them.
+    fn append_args(&self, append: &Append, keep: Option<(&str, Duration)>) -> Vec<Value> {
+        let topic = self.shared.namespace.topic(&append.channel);
+        let entry = self.shared.sealer.seal(&topic, append.entry.encode());
+        let (epoch, number) = match append.expected {
+            Some(expected) => (expected.epoch.to_string(), expected.number),
+            None => (String::new(), 0),
+        };
+        let (last, last_for) = keep.unwrap_or_default();
+        vec![
+            topic.into(),
+            // The origin is random and the sequence never comes back: no two epochs are the same.
+            fresh_epoch(append).to_string().into(),
+            epoch.into(),
+            number.to_string().into(),
+            Value::Bytes(entry),
+            LOG_BYTES.to_string().into(),
+            KEEP.as_secs().to_string().into(),
+            last.into(),
+            last_for.as_millis().to_string().into(),
+        ]
+    }
+
+    /// As `facts.lua` lists them.
+    fn fact_keys(&self, telling: &Telling) -> [String; 6] {
+        let (namespace, partition) = (&self.shared.namespace, Partition::of(&telling.channel));
+        [
+            namespace.facts(&telling.channel),
+            namespace.users(&telling.channel),
+            namespace.occupied(partition),
+            namespace.channels_of(telling.node, partition),
+            namespace.taken(partition),
+            namespace.tombstone(telling.node, partition),
+        ]
+    }
+
+    /// As `facts.lua` lists them.
+    fn fact_args(&self, telling: &Telling) -> Vec<Value> {
+        let topic = self.shared.namespace.topic(&telling.channel);
+        let change = self.shared.sealer.seal(&topic, telling.encode());
+        let mut args: Vec<Value> = vec![
+            topic.into(),
+            node_field(telling.node).into(),
+            telling.number.to_string().into(),
+            telling.channel.to_string().into(),
+            telling.subscriptions.to_string().into(),
+            Value::Bytes(change),
+        ];
+        for (user, member) in &telling.users {
+            args.push(user.as_str().into());
+            args.push(match member {
+                Some(member) => {
+                    let field = self.member_topic(&telling.channel, telling.node, user);
+                    Value::Bytes(self.shared.sealer.seal(&field, member.to_vec()))
+                }
+                None => "".into(),
+            });
+        }
+        args
+    }
+
+    /// What a member in the facts is sealed for: nobody can move it to another user, node or channel.
+    fn member_topic(&self, channel: &ChannelName, node: Origin, user: &str) -> String {
+        format!("{}:{}/{user}", self.shared.namespace.facts(channel), node_field(node))
+    }
+
+    /// `node/user, member, …`; what cannot be opened is left out.
+    fn members(&self, channel: &ChannelName, flat: Value) -> Result<Vec<Fact>, EngineError> {
+        let Value::Array(flat) = flat else { return Err(EngineError::Answer("snapshot.lua")) };
+        let (pairs, _) = flat.as_chunks::<2>();
+        let read = |[field, sealed]: &[Value; 2]| {
+            let field = field.as_str()?;
+            let (node, user) = field.split_once('/')?;
+            let node = Origin(u128::from_str_radix(node, 16).ok()?);
+            let sealed = sealed.as_bytes().map(Bytes::copy_from_slice)?;
+            let opened = self.shared.sealer.open(&self.member_topic(channel, node, user), &sealed);
+            let member =
+                opened.inspect_err(|error| tracing::warn!(%channel, %error, "dropped a member")).ok()?;
+            Some(Fact { node, user_id: user.to_owned(), member: Some(member) })
+        };
+        Ok(pairs.iter().filter_map(read).collect())
+    }
+
+    /// `number-0, entry, number-0, entry, …`; what cannot be opened is left out.
+    fn entries(&self, channel: &ChannelName, flat: Value) -> Result<Vec<(u64, Entry)>, EngineError> {
+        let Value::Array(flat) = flat else { return Err(EngineError::Answer("page.lua")) };
+        let (pairs, _) = flat.as_chunks::<2>();
+        let read = |[id, sealed]: &[Value; 2]| {
+            let number = id.as_str()?.strip_suffix("-0")?.parse().ok()?;
+            let sealed = sealed.as_bytes().map(Bytes::copy_from_slice)?;
+            let read = |bytes| Entry::decode(bytes).map_err(|error| error.to_string());
+            Some((number, self.shared.open(channel, &sealed, read)?))
+        };
+        Ok(pairs.iter().filter_map(read).collect())
+    }
+}
+
+/// The command's own answer, unless it takes too long.
+async fn within<T>(command: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    timeout(COMMAND_TIME, command).await.unwrap_or(Err(EngineError::Timeout(COMMAND_TIME)))
+}
+
+fn fields<const N: usize>(value: Value) -> Result<[Value; N], EngineError> {
+    let Value::Array(fields) = value else { return Err(EngineError::Answer("no list")) };
+    fields.try_into().map_err(|_| EngineError::Answer("a list of another length"))
+}
+
+/// `None` for an empty epoch: there is no log.
+fn position(epoch: &Value, number: &Value) -> Result<Option<Position>, EngineError> {
+    let epoch = epoch.as_str().unwrap_or_default();
+    if epoch.is_empty() {
+        return Ok(None);
+    }
+    let epoch = epoch.parse().map_err(|_| EngineError::Answer("an epoch that is no number"))?;
+    let number = number.as_u64().ok_or(EngineError::Answer("a number that is none"))?;
+    Ok(Some(Position { epoch, number }))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "half of the random bits are enough")]
+fn fresh_epoch(append: &Append) -> u64 {
+    (append.entry.origin.0 as u64).wrapping_add(append.entry.sequence)
+}
+
+/// A node as a field of a hash names it.
+fn node_field(node: Origin) -> String {
+    format!("{:032x}", node.0)
+}
