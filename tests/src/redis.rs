@@ -19,10 +19,10 @@ impl Redis {
     /// Starts one and waits until it listens.
     pub async fn start() -> Self {
         for _ in 0..5 {
-            let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let port = free.local_addr().unwrap().port();
+            let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let port = free.local_addr().expect("a bound socket").port();
             drop(free);
-            let folder = tempfile::tempdir().unwrap();
+            let folder = tempfile::tempdir().expect("a temporary folder");
             let process = spawn(port, &folder);
             let mut server = Self { port, folder, process };
             if server.listens().await {
@@ -34,8 +34,8 @@ impl Redis {
 
     /// Ends it without a word, and without anything kept.
     pub async fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.process.kill().expect("our own child");
+        self.process.wait().expect("our own child");
     }
 
     /// Starts it again on the same port, with empty memory.
@@ -53,7 +53,7 @@ impl Redis {
     /// False when it ended: somebody else took the port.
     async fn listens(&mut self) -> bool {
         for _ in 0..600 {
-            if self.process.try_wait().unwrap().is_some() {
+            if self.process.try_wait().expect("our own child").is_some() {
                 return false;
             }
             if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {

@@ -1,7 +1,7 @@
 //! Which topics a node holds: those of channels that its own clients are in, and for a moment those they have left.
 //!
 //! A request goes out at once when none is under way; what is wanted meanwhile forms the next one. Letting go is lazy: a
-//! page that reloads finds its topics still held. Pure: the owner sends what [`Interest::next`] says.
+//! page that reloads finds its topics still held. Pure: the owner sends what [`Interest::next_request`] says.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -81,7 +81,7 @@ impl Interest {
     }
 
     /// What to send now.
-    pub fn next(&mut self, now: Duration) -> Option<Request> {
+    pub fn next_request(&mut self, now: Duration) -> Option<Request> {
         if !self.asking.is_empty() {
             return None;
         }
@@ -147,12 +147,12 @@ mod tests {
     fn what_is_wanted_while_a_request_is_under_way_forms_the_next() {
         let mut interest = Interest::default();
         let mut first = interest.hold(&channel("a")).unwrap();
-        assert_eq!(interest.next(NOW), subscribe(&["a"]));
+        assert_eq!(interest.next_request(NOW), subscribe(&["a"]));
         let mut second = interest.hold(&channel("b")).unwrap();
-        assert_eq!(interest.next(NOW), None);
+        assert_eq!(interest.next_request(NOW), None);
         assert_eq!(interest.subscribed(), [channel("a")]);
         assert!(first.try_recv().is_ok() && second.try_recv().is_err());
-        assert_eq!(interest.next(NOW), subscribe(&["b"]));
+        assert_eq!(interest.next_request(NOW), subscribe(&["b"]));
         interest.subscribed();
         assert!(second.try_recv().is_ok());
         assert!(interest.hold(&channel("b")).is_none(), "nobody waits for what is held");
@@ -163,13 +163,13 @@ mod tests {
         let mut interest = Interest::default();
         for name in ["a", "b"] {
             interest.hold(&channel(name));
-            interest.next(NOW);
+            interest.next_request(NOW);
             interest.subscribed();
             interest.release(&channel(name), NOW);
         }
-        assert_eq!(interest.next(NOW + LINGER - Duration::from_millis(1)), None);
+        assert_eq!(interest.next_request(NOW + LINGER - Duration::from_millis(1)), None);
         assert!(interest.hold(&channel("a")).is_none());
-        assert_eq!(interest.next(NOW + LINGER), Some(Request::Unsubscribe(vec![channel("b")])));
+        assert_eq!(interest.next_request(NOW + LINGER), Some(Request::Unsubscribe(vec![channel("b")])));
         assert!(interest.is_held(&channel("a")) && !interest.is_held(&channel("b")));
         assert!(interest.hold(&channel("b")).is_some());
     }
@@ -178,15 +178,17 @@ mod tests {
     fn a_new_link_asks_for_everything_that_is_needed() {
         let mut interest = Interest::default();
         interest.hold(&channel("a"));
-        interest.next(NOW);
+        interest.next_request(NOW);
         interest.subscribed();
         interest.hold(&channel("left"));
         interest.release(&channel("left"), NOW);
         let mut waiting = interest.hold(&channel("b")).unwrap();
-        interest.next(NOW);
+        interest.next_request(NOW);
         interest.unlinked();
         assert!(!interest.is_held(&channel("a")));
-        let Some(Request::Subscribe(mut asked)) = interest.next(NOW) else { panic!("nothing is asked for") };
+        let Some(Request::Subscribe(mut asked)) = interest.next_request(NOW) else {
+            panic!("nothing is asked for")
+        };
         asked.sort();
         assert_eq!(asked, [channel("a"), channel("b")]);
         interest.subscribed();

@@ -3,7 +3,7 @@
 //! Events wait per channel. While one entry of a channel is on its way to Redis, those that come meanwhile form the next
 //! one: the slower Redis is, the more events share a round trip. An entry that Redis has taken is kept for a while, for a
 //! Redis that comes back without its memory. All of it is bounded in time and bytes. Pure: the owner brings the clock,
-//! sends what [`Outgoing::next`] gives it, and tells how that went.
+//! sends what [`Outgoing::next_append`] gives it, and tells how that went.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -117,7 +117,7 @@ impl Outgoing {
     }
 
     /// The next entry to send. Entries of one channel come one at a time: tell how it went before the next.
-    pub fn next(&mut self) -> Option<Append> {
+    pub fn next_append(&mut self) -> Option<Append> {
         while let Some(channel) = self.ready.pop_front() {
             let Some(lane) = self.lanes.get_mut(&channel) else { continue };
             if lane.flying {
@@ -157,7 +157,7 @@ impl Outgoing {
         told
     }
 
-    /// The entry of this channel that was on its way got no answer. It is sent again after [`Outgoing::next`] is asked.
+    /// The entry of this channel that was on its way got no answer. It is sent again after [`Outgoing::next_append`] is asked.
     pub fn failed(&mut self, channel: &ChannelName) {
         if let Some(lane) = self.lanes.get_mut(channel) {
             lane.flying = false;

@@ -32,14 +32,14 @@ fn at(number: u64) -> Position {
 fn what_comes_while_an_entry_is_on_its_way_shares_the_next() {
     let mut outgoing = Outgoing::new(Origin(1), LIMIT);
     assert_eq!(push(&mut outgoing, "a", "1"), 1);
-    let first = outgoing.next().unwrap();
+    let first = outgoing.next_append().unwrap();
     assert_eq!((texts(&first), first.expected), (vec!["1"], None));
     assert_eq!([push(&mut outgoing, "a", "2"), push(&mut outgoing, "a", "3")], [2, 2]);
-    assert_eq!(outgoing.next(), None, "one entry of a channel at a time");
+    assert_eq!(outgoing.next_append(), None, "one entry of a channel at a time");
     assert_eq!(push(&mut outgoing, "b", "x"), 3);
-    assert_eq!(texts(&outgoing.next().unwrap()), ["x"], "another channel does not wait");
+    assert_eq!(texts(&outgoing.next_append().unwrap()), ["x"], "another channel does not wait");
     assert_eq!(outgoing.answered(&channel("a"), Answer::Appended(at(1))), Some(1));
-    let second = outgoing.next().unwrap();
+    let second = outgoing.next_append().unwrap();
     assert_eq!((texts(&second), second.expected), (vec!["2", "3"], Some(at(1))));
 }
 
@@ -47,10 +47,10 @@ fn what_comes_while_an_entry_is_on_its_way_shares_the_next() {
 fn no_answer_means_the_same_entry_again() {
     let mut outgoing = Outgoing::new(Origin(1), LIMIT);
     push(&mut outgoing, "a", "1");
-    let first = outgoing.next().unwrap();
+    let first = outgoing.next_append().unwrap();
     push(&mut outgoing, "a", "2");
     outgoing.failed(&channel("a"));
-    assert_eq!(outgoing.next().unwrap(), first, "it may have arrived: it must not change");
+    assert_eq!(outgoing.next_append().unwrap(), first, "it may have arrived: it must not change");
 }
 
 #[test]
@@ -58,36 +58,36 @@ fn a_redis_that_forgot_is_told_again_in_order() {
     let mut outgoing = Outgoing::new(Origin(1), LIMIT);
     for (text, number) in [("1", 1), ("2", 2)] {
         push(&mut outgoing, "a", text);
-        outgoing.next().unwrap();
+        outgoing.next_append().unwrap();
         outgoing.answered(&channel("a"), Answer::Appended(at(number)));
     }
     push(&mut outgoing, "a", "3");
-    assert_eq!(outgoing.next().unwrap().expected, Some(at(2)));
+    assert_eq!(outgoing.next_append().unwrap().expected, Some(at(2)));
     assert_eq!(outgoing.answered(&channel("a"), Answer::Behind(None)), None);
     for text in ["1", "2", "3"] {
-        let append = outgoing.next().unwrap();
+        let append = outgoing.next_append().unwrap();
         assert_eq!(texts(&append), [text]);
         outgoing
             .answered(&channel("a"), Answer::Appended(Position { epoch: 10, number: append.entry.sequence }));
     }
-    assert_eq!((outgoing.next(), outgoing.waiting()), (None, 0));
+    assert_eq!((outgoing.next_append(), outgoing.waiting()), (None, 0));
 }
 
 #[test]
 fn old_events_are_given_up_and_counted() {
     let mut outgoing = Outgoing::new(Origin(1), LIMIT);
     push(&mut outgoing, "a", "taken");
-    outgoing.next().unwrap();
+    outgoing.next_append().unwrap();
     outgoing.answered(&channel("a"), Answer::Appended(at(1)));
     push(&mut outgoing, "a", "flying");
-    outgoing.next().unwrap();
+    outgoing.next_append().unwrap();
     push(&mut outgoing, "a", "late");
     push(&mut outgoing, "a", "late, too");
     assert_eq!(outgoing.expire(NOW + KEEP - Duration::from_millis(1)), 0);
     assert_eq!((outgoing.expire(NOW + KEEP), outgoing.waiting()), (2, 1));
     outgoing.failed(&channel("a"));
     assert_eq!((outgoing.expire(NOW + KEEP), outgoing.waiting(), outgoing.bytes), (1, 0, 0));
-    assert_eq!(outgoing.next(), None);
+    assert_eq!(outgoing.next_append(), None);
     assert!(outgoing.lanes.is_empty(), "nothing stays of a channel that is quiet");
 }
 
@@ -95,7 +95,7 @@ fn old_events_are_given_up_and_counted() {
 fn a_full_buffer_gives_up_what_is_in_redis_first() {
     let mut outgoing = Outgoing::new(Origin(1), 2 * (OVERHEAD + 1));
     push(&mut outgoing, "a", "1");
-    outgoing.next().unwrap();
+    outgoing.next_append().unwrap();
     outgoing.answered(&channel("a"), Answer::Appended(at(1)));
     push(&mut outgoing, "a", "2");
     push(&mut outgoing, "b", "3");
@@ -126,7 +126,7 @@ proptest! {
                     push(&mut outgoing, &format!("c{of}"), &text);
                     pushed.push((of, text));
                 }
-                2 => flying.extend(outgoing.next()),
+                2 => flying.extend(outgoing.next_append()),
                 3 => for append in flying.drain(..) {
                     let said = answer(&append, epoch, &mut log);
                     outgoing.answered(&append.channel, said);
@@ -151,7 +151,7 @@ proptest! {
             push(&mut outgoing, &format!("c{of}"), &text);
             pushed.push((of, text));
         }
-        while let Some(append) = outgoing.next() {
+        while let Some(append) = outgoing.next_append() {
             let said = answer(&append, epoch, &mut log);
             outgoing.answered(&append.channel, said);
         }

@@ -24,12 +24,12 @@ fn engine(server: &Redis, secret: &str) -> (RedisEngine, Notices) {
     static PROCESSES: AtomicU64 = AtomicU64::new(1);
     let unique = PROCESSES.fetch_add(1, Ordering::Relaxed).into();
     let (address, sealer) =
-        (Address::parse(&server.url()).unwrap(), Sealer::new(&Secret::new(secret.to_owned())));
+        (Address::parse(&server.url()).expect("an address"), Sealer::new(&Secret::new(secret.to_owned())));
     RedisEngine::start(address, Namespace::new("", "reverb", 0, "1"), sealer, unique)
 }
 
 fn channel(name: &str) -> ChannelName {
-    ChannelName::parse(name, 200).unwrap()
+    ChannelName::parse(name, 200).expect("a legal name")
 }
 
 fn append(name: &str, sequence: u64, expected: Option<Position>) -> Append {
@@ -54,30 +54,30 @@ async fn appended(engine: &impl Engine, append: &Append) -> Position {
 async fn entries_are_numbered_logged_and_heard(a: impl Engine, b: impl Engine, mut heard: Notices) {
     assert_eq!(notice(&mut heard).await, Notice::Up);
     let (quiet, busy) = (channel("quiet"), channel("busy"));
-    assert_eq!(b.page(&busy, None).await.unwrap().newest, None);
-    b.subscribe(&[busy.clone(), quiet.clone()]).await.unwrap();
+    assert_eq!(b.page(&busy, None).await.expect("an answer").newest, None);
+    b.subscribe(&[busy.clone(), quiet.clone()]).await.expect("an answer");
     let first = appended(&a, &append("busy", 1, None)).await;
-    assert_eq!(first.number, 1);
     appended(&a, &append("nobody-holds-this", 2, None)).await;
     let second = appended(&a, &append("busy", 3, Some(first))).await;
-    assert_eq!(second, Position { number: 2, ..first });
-    for (at, sequence) in [(first, 1), (second, 3)] {
-        let entry = append("busy", sequence, None).entry;
-        assert_eq!(notice(&mut heard).await, Notice::Entry { channel: busy.clone(), at, entry });
-    }
-    let page = b.page(&busy, Some(first)).await.unwrap();
+    assert_eq!((first.number, second), (1, Position { number: 2, ..first }));
+    assert_eq!(notice(&mut heard).await, entry("busy", first, 1));
+    assert_eq!(notice(&mut heard).await, entry("busy", second, 3));
+    let page = b.page(&busy, Some(first)).await.expect("an answer");
     assert_eq!((page.newest, page.entries), (Some(second), vec![(2, append("busy", 3, None).entry)]));
-    assert_eq!(b.page(&busy, None).await.unwrap().entries.len(), 2);
+    assert_eq!(b.page(&busy, None).await.expect("an answer").entries.len(), 2);
+    what_was_let_go_is_not_heard(&a, &b, &mut heard).await;
+}
 
-    b.unsubscribe(&[busy.clone()]).await.unwrap();
-    appended(&a, &append("busy", 4, None)).await;
-    let last = appended(&a, &append("quiet", 5, None)).await;
-    let entry = append("quiet", 5, None).entry;
-    assert_eq!(
-        notice(&mut heard).await,
-        Notice::Entry { channel: quiet, at: last, entry },
-        "what was let go is not heard"
-    );
+async fn what_was_let_go_is_not_heard(a: &impl Engine, b: &impl Engine, heard: &mut Notices) {
+    b.unsubscribe(&[channel("busy")]).await.expect("an answer");
+    appended(a, &append("busy", 4, None)).await;
+    let last = appended(a, &append("quiet", 5, None)).await;
+    assert_eq!(notice(heard).await, entry("quiet", last, 5));
+}
+
+/// How an entry is noticed.
+fn entry(name: &str, at: Position, sequence: u64) -> Notice {
+    Notice::Entry { channel: channel(name), at, entry: append(name, sequence, None).entry }
 }
 
 /// What a node expects and does not find is refused, so that it tells it again.
@@ -89,7 +89,7 @@ async fn a_lost_memory_is_noticed(a: impl Engine) {
     assert_eq!(a.append(&append("c", 2, Some(ahead)), None).await, Ok(Answer::Behind(Some(known))));
     assert_eq!(a.append(&append("new", 2, Some(known)), None).await, Ok(Answer::Behind(None)));
     assert_eq!(
-        a.page(&channel("c"), Some(ahead)).await.unwrap().entries.len(),
+        a.page(&channel("c"), Some(ahead)).await.expect("an answer").entries.len(),
         1,
         "all of it for who is ahead"
     );
@@ -99,9 +99,9 @@ async fn the_last_event_is_kept(a: impl Engine) {
     let cache = channel("cache-c");
     assert_eq!(a.last_event(&cache).await, Ok(None));
     let keep = Some(("kept", Duration::from_secs(60)));
-    a.append(&append("cache-c", 1, None), keep).await.unwrap();
+    a.append(&append("cache-c", 1, None), keep).await.expect("an answer");
     appended(&a, &append("cache-c", 2, None)).await;
-    let (text, left) = a.last_event(&cache).await.unwrap().expect("an event");
+    let (text, left) = a.last_event(&cache).await.expect("an answer").expect("an event");
     assert_eq!(text, "kept");
     assert!(left > Duration::ZERO && left <= Duration::from_secs(60), "{left:?}");
 }
@@ -171,7 +171,7 @@ async fn another_secret_is_not_believed() {
     let (stranger, mut stranger_heard) = engine(&server, "another");
     let (a, mut heard) = engine(&server, "secret");
     assert_eq!((notice(&mut heard).await, notice(&mut stranger_heard).await), (Notice::Up, Notice::Up));
-    a.subscribe(&[channel("c")]).await.unwrap();
+    a.subscribe(&[channel("c")]).await.expect("an answer");
     let forged = appended(&stranger, &append("c", 1, None)).await;
     let good = appended(&a, &append("c", 2, None)).await;
     let entry = append("c", 2, None).entry;
@@ -179,7 +179,7 @@ async fn another_secret_is_not_believed() {
         notice(&mut heard).await,
         Notice::Entry { channel: channel("c"), at: good, entry: entry.clone() }
     );
-    let page = a.page(&channel("c"), None).await.unwrap();
+    let page = a.page(&channel("c"), None).await.expect("an answer");
     assert_eq!((page.newest, page.entries), (Some(Position { number: 2, ..forged }), vec![(2, entry)]));
 }
 
@@ -201,14 +201,14 @@ fn facts(telling: &Telling) -> Vec<Fact> {
 /// What a node says of its clients is ordered, told to whoever holds the topic, and found by whoever asks.
 async fn facts_are_ordered_told_and_found(a: impl Engine, b: impl Engine, mut heard: Notices) {
     assert_eq!(notice(&mut heard).await, Notice::Up);
-    b.subscribe(&[channel("presence-c")]).await.unwrap();
-    assert_eq!(b.snapshot(&channel("presence-c")).await.unwrap().facts, []);
+    b.subscribe(&[channel("presence-c")]).await.expect("an answer");
+    assert_eq!(b.snapshot(&channel("presence-c")).await.expect("an answer").facts, []);
     let both_in = telling(1, 2, &[("ann", true), ("b/ob", true)]);
     let Ok(Told::Taken(first)) = a.tell(&both_in).await else { panic!("not taken") };
     let Notice::Delta { delta, .. } = notice(&mut heard).await else { panic!("no delta") };
     assert_eq!((delta.version, &delta.facts), (first, &facts(&both_in)));
     assert_eq!(
-        b.snapshot(&channel("presence-c")).await.unwrap(),
+        b.snapshot(&channel("presence-c")).await.expect("an answer"),
         Snapshot { version: first, facts: facts(&both_in) }
     );
 
@@ -222,7 +222,7 @@ async fn facts_are_ordered_told_and_found(a: impl Engine, b: impl Engine, mut he
     let Ok(Told::Taken(second)) = a.tell(&ann_out).await else { panic!("not taken") };
     let Notice::Delta { delta, .. } = notice(&mut heard).await else { panic!("no delta") };
     assert_eq!(delta, Delta { follows: first, version: second, facts: facts(&ann_out) });
-    let left = b.snapshot(&channel("presence-c")).await.unwrap();
+    let left = b.snapshot(&channel("presence-c")).await.expect("an answer");
     assert_eq!((left.version, left.facts), (second, facts(&telling(0, 0, &[("b/ob", true)]))));
 }
 

@@ -23,15 +23,15 @@ impl Node {
         let app = Credentials { id: "1".into(), key: "key".into(), secret: Secret::new("secret".into()) };
         let mut config = Config::new(vec![AppConfig::new(app.clone())]);
         config.cluster = Some(ClusterConfig {
-            redis: Address::parse(&redis.url()).unwrap(),
+            redis: Address::parse(&redis.url()).expect("an address"),
             prefix: String::new(),
             scaling_channel: "reverb".into(),
             outgoing_bytes: 1 << 20,
         });
-        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let at = listener.local_addr().unwrap();
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let at = listener.local_addr().expect("a bound socket");
         let (end, ended) = oneshot::channel();
-        let server = Server::new(config).unwrap();
+        let server = Server::new(config).expect("a good configuration");
         let running = tokio::spawn(run(server, listener, async { drop(ended.await) }));
         Self { at, app, end: Some(end), running }
     }
@@ -72,7 +72,7 @@ impl Node {
 
     async fn stop(mut self) {
         drop(self.end.take());
-        self.running.await.unwrap();
+        self.running.await.expect("an end in order");
     }
 }
 

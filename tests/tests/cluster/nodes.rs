@@ -22,12 +22,12 @@ struct Recorder(mpsc::Sender<Delivered>);
 
 impl Listener for Recorder {
     fn deliver(&self, channel: &ChannelName, event: Event, published_ms: Option<u64>) {
-        let text = String::from_utf8(event.text.to_vec()).unwrap();
-        self.0.try_send((channel.to_string(), text, published_ms.is_some())).unwrap();
+        let text = String::from_utf8(event.text.to_vec()).expect("text");
+        self.0.try_send((channel.to_string(), text, published_ms.is_some())).expect("room");
     }
 
     fn keep(&self, channel: &ChannelName, text: &str, _: Duration) {
-        self.0.try_send((channel.to_string(), format!("kept {text}"), true)).unwrap();
+        self.0.try_send((channel.to_string(), format!("kept {text}"), true)).expect("room");
     }
 
     fn cache_ttl(&self) -> Duration {
@@ -69,7 +69,7 @@ impl Running {
     }
 
     fn publish(&self, name: &str, text: &str) {
-        self.node.publish(&channel(name), event(text)).unwrap();
+        self.node.publish(&channel(name), event(text)).expect("room");
     }
 
     async fn next(&mut self) -> Delivered {
@@ -90,7 +90,7 @@ impl Running {
 }
 
 fn channel(name: &str) -> ChannelName {
-    ChannelName::parse(name, 200).unwrap()
+    ChannelName::parse(name, 200).expect("a legal name")
 }
 
 fn event(text: &str) -> Event {
@@ -182,7 +182,7 @@ async fn an_acknowledgement_says_that_the_event_is_in_the_log() {
     let a = Running::start(&memory, 1).await;
     let confirmed = a.node.publish_acknowledged(&channel("c"), event("1")).unwrap();
     assert_eq!(confirmed.by(Instant::now() + PATIENCE).await, Ok(()));
-    assert_eq!(a.engine.page(&channel("c"), None).await.unwrap().entries.len(), 1);
+    assert_eq!(a.engine.page(&channel("c"), None).await.expect("an answer").entries.len(), 1);
     a.engine.set_link(false);
     a.linked(false).await;
     let waiting = a.node.publish_acknowledged(&channel("c"), event("2")).unwrap();

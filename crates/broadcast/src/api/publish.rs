@@ -118,6 +118,8 @@ fn tell(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use gema_protocol::app::{Credentials, Secret};
     use gema_protocol::publish::parse_batch;
     use hyper::{StatusCode, header};

@@ -210,7 +210,7 @@ async fn threads_that_join_and_leave_as_the_same_users_are_told_in_pairs() {
     }
     assert_eq!(channel.user_ids(), ["0", "1"]);
     // Whoever flushes: when this has been served, so has everything before it.
-    channel.publish(Bytes::from_static(b"end"), None).wait().await;
+    channel.publish(Bytes::from_static(b"end"), To::default()).wait().await;
     let told = changes(&read_all(&observer, &mut client).await);
     for (id, stays) in [("1", true), ("2", false)] {
         let of_one: Vec<&String> = told.iter().filter(|change| change[1..] == *id).collect();

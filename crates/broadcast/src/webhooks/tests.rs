@@ -259,7 +259,8 @@ async fn come_and_go(channels: Arc<Channels>, listener: Arc<TcpListener>, user: 
     let outbound = Arc::new(Outbound::new(random_id(), server, 1 << 20));
     let limits = gema_protocol::limits::Limits::of(gema_protocol::limits::Profile::Reverb);
     let member = Member::parse(&format!(r#"{{"user_id":{user}}}"#), &limits).unwrap();
-    let joiner = Joiner { outbound: &outbound, member: Some(&member), most_members: None, then: None };
+    let joiner =
+        Joiner { outbound: &outbound, member: Some(&member), most_members: None, then: None, now_ms: 0 };
     for _ in 0..200 {
         let (room, joined) = channels.join(&channel("presence-a"), &joiner).unwrap();
         tokio::task::yield_now().await;

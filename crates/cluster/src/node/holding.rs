@@ -20,7 +20,7 @@ pub(super) async fn run(shared: Arc<Shared>, changes: mpsc::Sender<Change>) {
     loop {
         let _ = timeout(PAUSE, shared.to_hold.notified()).await;
         while shared.is_linked() {
-            let Some(request) = shared.interest.lock().next(shared.now()) else { break };
+            let Some(request) = shared.interest.lock().next_request(shared.now()) else { break };
             let Some(change) = carry_out(&shared, request).await else { continue };
             if changes.send(change).await.is_err() {
                 return;

@@ -24,7 +24,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         give_up(&shared);
         while shared.is_linked() {
             let Ok(slot) = slots.clone().acquire_owned().await else { return };
-            let Some(append) = shared.outgoing.lock().next() else { break };
+            let Some(append) = shared.outgoing.lock().next_append() else { break };
             let shared = shared.clone();
             tokio::spawn(async move {
                 tell(&shared, &append).await;

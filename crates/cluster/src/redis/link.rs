@@ -125,6 +125,7 @@ impl Drop for Link {
 }
 
 /// fred's error as ours.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn down(error: fred::error::Error) -> EngineError {
     EngineError::Down(error.to_string())
 }

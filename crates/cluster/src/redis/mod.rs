@@ -10,7 +10,7 @@ mod script;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use fred::types::config::Config;
@@ -110,37 +110,41 @@ impl Redis {
 
 /// Makes one link after the other.
 async fn keep(shared: Arc<Shared>, builder: Builder) {
-    let mut told = false;
+    let mut complained = false;
     loop {
         match Link::open(&builder).await {
             Ok(link) => {
-                told = false;
-                tracing::info!("linked to Redis");
-                let why = shared.serve(Arc::new(link)).await;
-                tracing::warn!(why, "lost the link to Redis; clients of this node are served on");
+                complained = false;
+                shared.use_up(link).await;
             }
-            Err(error) if !told => {
-                told = true;
-                tracing::warn!(%error, "no link to Redis yet; clients of this node are served, other nodes are not heard");
-            }
-            Err(_) => {}
+            Err(error) => complain(&error, &mut complained),
         }
         sleep(PAUSE + PAUSE.mul_f64(jitter())).await;
     }
 }
 
+/// Says once that there is no link, not with each try.
+fn complain(error: &EngineError, complained: &mut bool) {
+    if !std::mem::replace(complained, true) {
+        tracing::warn!(%error, "no link to Redis; clients of this node are served, other nodes are not heard");
+    }
+}
+
 /// A number from 0 to 1.
 fn jitter() -> f64 {
-    f64::from(
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |now| now.subsec_micros())
-            % 1_000,
-    ) / 1_000.0
+    let micros = UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_micros());
+    f64::from(micros % 1_000) / 1_000.0
 }
 
 impl Shared {
-    /// Uses a link until it breaks; the reason comes back.
+    /// Uses a link until it breaks, and says so.
+    async fn use_up(&self, link: Link) {
+        tracing::info!("linked to Redis");
+        let why = self.serve(Arc::new(link)).await;
+        tracing::warn!(why, "lost the link to Redis; clients of this node are served on");
+    }
+
+    /// The reason why the link broke comes back.
     async fn serve(&self, link: Arc<Link>) -> String {
         self.held.lock().clear();
         self.clock.store(link.clock_ahead_ms(), Ordering::Relaxed);

@@ -29,32 +29,26 @@ impl Script {
         keys: &[String],
         args: &[Value],
     ) -> Result<Value, Error> {
-        let called = self.send(client, "EVALSHA", self.digest(), keys, args).await;
+        let mut all: Vec<Value> = Vec::with_capacity(2 + keys.len() + args.len());
+        all.push(self.digest().into());
+        all.push(i64::try_from(keys.len()).unwrap_or_default().into());
+        all.extend(keys.iter().map(|key| key.as_str().into()));
+        all.extend_from_slice(args);
+        let called = send(client, "EVALSHA", all.clone()).await;
         match called {
             Err(error) if error.details().starts_with("NOSCRIPT") => {
-                self.send(client, "EVAL", self.lua, keys, args).await
+                all[0] = self.lua.into();
+                send(client, "EVAL", all).await
             }
             answered => answered,
         }
     }
 
-    async fn send(
-        &self,
-        client: &Client,
-        command: &'static str,
-        script: &str,
-        keys: &[String],
-        args: &[Value],
-    ) -> Result<Value, Error> {
-        let mut all: Vec<Value> = Vec::with_capacity(2 + keys.len() + args.len());
-        all.push(script.into());
-        all.push(i64::try_from(keys.len()).unwrap_or_default().into());
-        all.extend(keys.iter().map(|key| key.as_str().into()));
-        all.extend_from_slice(args);
-        client.custom(CustomCommand::new_static(command, FIRST_KEY, false), all).await
-    }
-
     fn digest(&self) -> &str {
         self.digest.get_or_init(|| Sha1::digest(self.lua).iter().map(|byte| format!("{byte:02x}")).collect())
     }
+}
+
+async fn send(client: &Client, command: &'static str, args: Vec<Value>) -> Result<Value, Error> {
+    client.custom(CustomCommand::new_static(command, FIRST_KEY, false), args).await
 }
