@@ -221,6 +221,20 @@ impl Gema {
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes") * 1024
     }
 
+    /// Bytes that the kernel has for its broadcast server from this peer, and that it has not read yet. `None`: it has
+    /// no such connection.
+    #[must_use]
+    pub fn unread(&self, peer: SocketAddr) -> Option<usize> {
+        let table = fs::read_to_string("/proc/net/tcp").expect("Linux lists its sockets");
+        let of = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
+        table.lines().skip(1).find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let ours = of(fields[1]) == Some(self.broadcast.port()) && of(fields[2]) == Some(peer.port());
+            let (_, unread) = fields[4].split_once(':')?;
+            ours.then(|| usize::from_str_radix(unread, 16).ok()).flatten()
+        })
+    }
+
     /// Files and sockets it has open.
     pub fn open_files(&self) -> usize {
         let path = format!("/proc/{}/fd", self.child.id());

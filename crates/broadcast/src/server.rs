@@ -57,8 +57,8 @@ pub(crate) struct Shared {
     pub(crate) path: String,
     /// Told to HTTP connections when the end begins: the request under way is the last.
     ending: CancellationToken,
-    /// The tasks that serve HTTP connections.
-    requests: TaskTracker,
+    /// The tasks that serve HTTP connections, and those that turn one into a WebSocket.
+    pub(crate) requests: TaskTracker,
     /// The tasks that own WebSocket connections, goodbye included.
     pub(crate) connections: TaskTracker,
 }

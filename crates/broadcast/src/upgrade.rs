@@ -47,7 +47,8 @@ fn complete(
     let version = ProtocolVersion::of_query(request.uri().query().unwrap_or_default());
     let admitted = admit(request.headers(), version);
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(take_over(shared.clone(), upgrade, admitted, version));
+    // Counted with the requests: the end waits until the socket has its owner, or its refusal.
+    shared.requests.spawn(take_over(shared.clone(), upgrade, admitted, version));
     Ok(switching_protocols(accept))
 }
 
