@@ -50,9 +50,6 @@ settings! {
         /// Bytes of published events that may wait in one channel; above it publishers get 503 with Retry-After.
         backlog_bytes: Bytes = "4194304",
             Setting::named("GEMA_BACKLOG_BYTES", "server.backlog_bytes").used_by(SOCKETS);
-        /// Bytes of events per app that are kept for other servers while Redis is away; what is more is lost to them.
-        outgoing_bytes: Bytes = "67108864",
-            Setting::named("GEMA_OUTGOING_BYTES", "scaling.outgoing_bytes").used_by(SOCKETS);
         /// Seconds that a stopping server gives to what is under way.
         drain_seconds: Seconds = "20",
             Setting::named("GEMA_DRAIN_SECONDS", "server.drain_seconds").used_by(SOCKETS.or(PUBLISHERS));
@@ -78,12 +75,15 @@ settings! {
         public_scheme: Option<Scheme> = "",
             Setting::named("REVERB_SCHEME", "public.scheme").used_by(PUBLISHERS);
 
-        /// Whether several broadcast servers share channels through Redis (7 or newer) or Valkey.
+        /// Whether several broadcast servers share channels through Redis. Not available yet.
         scaling_enabled: bool = "false",
             Setting::named("REVERB_SCALING_ENABLED", "scaling.enabled").used_by(SOCKETS);
         /// Namespace that servers which share channels have in common.
         scaling_channel: String = "reverb",
             Setting::named("REVERB_SCALING_CHANNEL", "scaling.channel").used_by(SOCKETS);
+        /// Bytes of events per app that are kept for other servers while Redis is away; what is more is lost to them.
+        outgoing_bytes: Bytes = "67108864",
+            Setting::named("GEMA_OUTGOING_BYTES", "scaling.outgoing_bytes").used_by(SOCKETS);
         /// Address of Redis as a URL (`redis://`, `rediss://`, `redis-cluster://`, `redis-sentinel://`); wins over the parts.
         redis_url: Option<SecretText> = "",
             Setting::named("REDIS_URL", "redis.url").secret();
