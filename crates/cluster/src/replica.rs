@@ -86,12 +86,6 @@ impl Replica {
         Self { own, version: None, facts: BTreeMap::new(), reading: false, held: Vec::new() }
     }
 
-    /// The state that is held.
-    #[must_use]
-    pub fn version(&self) -> Option<Version> {
-        self.version
-    }
-
     /// The topic is confirmed, for the first time or again: a snapshot must be read.
     pub fn on_subscribed(&mut self) {
         self.version = None;

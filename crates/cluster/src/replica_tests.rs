@@ -56,7 +56,7 @@ fn a_hole_is_healed_by_a_snapshot_and_told_as_a_difference() {
     let facts = vec![fact(2, "a", true), fact(3, "b", true), fact(2, "c", true)];
     let followed = replica.on_snapshot(Snapshot { version: 12, facts });
     assert_eq!(followed.changes, [enter("b"), enter("c"), exit("b"), enter("d")]);
-    assert_eq!((followed.read_snapshot, replica.version()), (false, Some(13)));
+    assert_eq!((followed.read_snapshot, replica.version), (false, Some(13)));
 }
 
 #[test]

@@ -23,8 +23,10 @@ use tokio::time::timeout;
 fn engine(server: &Redis, secret: &str) -> (RedisEngine, Notices) {
     static PROCESSES: AtomicU64 = AtomicU64::new(1);
     let unique = PROCESSES.fetch_add(1, Ordering::Relaxed).into();
-    let (address, sealer) =
-        (Address::parse(&server.url()).expect("an address"), Sealer::new(&Secret::new(secret.to_owned())));
+    let (address, sealer) = (
+        Address::parse(&server.url()).expect("an address").patient(10),
+        Sealer::new(&Secret::new(secret.to_owned())),
+    );
     RedisEngine::start(address, Namespace::new("", "reverb", 0, "1"), sealer, unique)
 }
 

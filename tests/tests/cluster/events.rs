@@ -23,7 +23,7 @@ impl Node {
         let app = Credentials { id: "1".into(), key: "key".into(), secret: Secret::new("secret".into()) };
         let mut config = Config::new(vec![AppConfig::new(app.clone())]);
         config.cluster = Some(ClusterConfig {
-            redis: Address::parse(&redis.url()).expect("an address"),
+            redis: Address::parse(&redis.url()).expect("an address").patient(10),
             prefix: String::new(),
             scaling_channel: "reverb".into(),
             outgoing_bytes: 1 << 20,
@@ -84,6 +84,11 @@ async fn pair(redis: &Redis) -> (Node, Node) {
     (a, b)
 }
 
+/// Ends both. Clients that still stand would be waited for: they do not answer a close that they do not read.
+async fn stop(a: Node, b: Node) {
+    tokio::join!(a.stop(), b.stop());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_node_takes_the_clients_of_both_get_in_order() {
     let redis = Redis::start().await;
@@ -97,8 +102,8 @@ async fn what_one_node_takes_the_clients_of_both_get_in_order() {
             assert_eq!(client.expect("e").await.data, number.to_string());
         }
     }
-    a.stop().await;
-    b.stop().await;
+    drop((at_a, at_b));
+    stop(a, b).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,8 +119,8 @@ async fn a_client_event_and_an_excluded_socket_mean_the_same_everywhere() {
     a.publish_confirmed("private-c", "last", "").await;
     assert_eq!(at_a.expect("e").await.data, "x");
     at_b.expect("last").await;
-    a.stop().await;
-    b.stop().await;
+    drop((at_a, at_b));
+    stop(a, b).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,8 +130,8 @@ async fn a_cache_channel_has_its_last_event_on_every_node() {
     a.publish_confirmed("cache-c", "e", "kept").await;
     let mut at_b = b.subscriber("cache-c").await;
     assert_eq!(at_b.expect("e").await.data, "kept");
-    a.stop().await;
-    b.stop().await;
+    drop(at_b);
+    stop(a, b).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,5 +148,6 @@ async fn without_redis_a_node_serves_its_own_clients_and_confirms_nothing() {
     assert_eq!(client.expect("e").await.data, "2", "its own clients have it all the same");
     redis.start_again().await;
     node.publish_confirmed("c", "e", "3").await;
+    drop(client);
     node.stop().await;
 }

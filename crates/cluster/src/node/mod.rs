@@ -106,10 +106,13 @@ impl Node {
         });
         let ending = CancellationToken::new();
         let (changes, changed) = mpsc::channel(CHANGES);
-        let task = |ending: &CancellationToken| ending.clone();
-        tokio::spawn(task(&ending).run_until_cancelled_owned(telling::run(shared.clone())));
-        tokio::spawn(task(&ending).run_until_cancelled_owned(holding::run(shared.clone(), changes)));
-        tokio::spawn(task(&ending).run_until_cancelled_owned(hearing::run(shared.clone(), notices, changed)));
+        tokio::spawn(ending.clone().run_until_cancelled_owned(telling::run(shared.clone())));
+        tokio::spawn(ending.clone().run_until_cancelled_owned(holding::run(shared.clone(), changes)));
+        tokio::spawn(ending.clone().run_until_cancelled_owned(hearing::run(
+            shared.clone(),
+            notices,
+            changed,
+        )));
         Self { shared, _tasks: ending.drop_guard() }
     }
 

@@ -74,7 +74,7 @@ impl Engine for Redis {
         async move {
             let link = self.shared.link()?;
             let key = self.shared.namespace.last_event(channel);
-            within(async {
+            self.within(async {
                 let text: Option<String> = link.commands.get(&key).await.map_err(down)?;
                 let left: i64 = link.commands.pttl(&key).await.map_err(down)?;
                 // A time below 0 says that there is none, or that the event went between the two questions.
@@ -116,7 +116,7 @@ impl Engine for Redis {
             let topics = self.topics(channels);
             // Known before Redis confirms: the first message may come with the confirmation.
             self.shared.held.lock().extend(topics.iter().cloned().zip(channels.iter().cloned()));
-            within(async { link.topics.ssubscribe(topics).await.map_err(down) }).await
+            self.within(async { link.topics.ssubscribe(topics).await.map_err(down) }).await
         }
         .boxed()
     }
@@ -132,16 +132,25 @@ impl Engine for Redis {
             let link = self.shared.link()?;
             let topics = self.topics(channels);
             self.shared.held.lock().retain(|topic, _| !topics.contains(topic));
-            within(async { link.topics.sunsubscribe(topics).await.map_err(down) }).await
+            self.within(async { link.topics.sunsubscribe(topics).await.map_err(down) }).await
         }
         .boxed()
     }
 }
 
 impl Redis {
+    /// The command's own answer, unless it takes too long.
+    async fn within<T>(
+        &self,
+        command: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let limit = COMMAND_TIME * self.shared.patience;
+        timeout(limit, command).await.unwrap_or(Err(EngineError::Timeout(limit)))
+    }
+
     async fn call(&self, script: &Script, keys: &[String], args: Vec<Value>) -> Result<Value, EngineError> {
         let link = self.shared.link()?;
-        within(async { script.call(&link.commands, keys, &args).await.map_err(down) }).await
+        self.within(async { script.call(&link.commands, keys, &args).await.map_err(down) }).await
     }
 
     fn topics(&self, channels: &[ChannelName]) -> Vec<String> {
@@ -248,11 +257,6 @@ impl Redis {
         };
         Ok(pairs.iter().filter_map(read).collect())
     }
-}
-
-/// The command's own answer, unless it takes too long.
-async fn within<T>(command: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
-    timeout(COMMAND_TIME, command).await.unwrap_or(Err(EngineError::Timeout(COMMAND_TIME)))
 }
 
 fn fields<const N: usize>(value: Value) -> Result<[Value; N], EngineError> {

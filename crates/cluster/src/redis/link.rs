@@ -33,25 +33,27 @@ pub(super) struct Link {
     pub(super) commands: Client,
     pub(super) topics: Client,
     clock_ahead_ms: i64,
+    patience: u32,
     tasks: [JoinHandle<Result<(), fred::error::Error>>; 2],
 }
 
 impl Link {
     /// Connects both halves and looks at the server's version.
-    pub(super) async fn open(builder: &Builder) -> Result<Self, EngineError> {
-        timeout(OPEN_TIME, Self::connect(builder)).await.map_err(|_| EngineError::Timeout(OPEN_TIME))?
+    pub(super) async fn open(builder: &Builder, patience: u32) -> Result<Self, EngineError> {
+        let limit = OPEN_TIME * patience;
+        timeout(limit, Self::connect(builder, patience)).await.map_err(|_| EngineError::Timeout(limit))?
     }
 
-    async fn connect(builder: &Builder) -> Result<Self, EngineError> {
+    async fn connect(builder: &Builder, patience: u32) -> Result<Self, EngineError> {
         let mut builder = builder.clone();
         builder.with_performance_config(|config| config.broadcast_channel_capacity = MESSAGES);
         builder.with_connection_config(|config| {
-            config.connection_timeout = CONNECT_TIME;
+            config.connection_timeout = CONNECT_TIME * patience;
             config.max_command_attempts = 1;
         });
         let (commands, topics) = (builder.build().map_err(down)?, builder.build().map_err(down)?);
         let tasks = [commands.init().await.map_err(down)?, topics.init().await.map_err(down)?];
-        let mut link = Self { commands, topics, clock_ahead_ms: 0, tasks };
+        let mut link = Self { commands, topics, clock_ahead_ms: 0, patience, tasks };
         link.check_version().await?;
         link.read_clock().await?;
         Ok(link)
@@ -87,6 +89,7 @@ impl Link {
     /// Passes on what comes, until the link breaks or does not hear itself: the reason comes back.
     pub(super) async fn run(&self, probe: &str, mut pass_on: impl FnMut(&Message) -> bool) -> String {
         let mut messages = self.topics.message_rx();
+        let (mut command_errors, mut topic_errors) = (self.commands.error_rx(), self.topics.error_rx());
         if let Err(error) = self.topics.ssubscribe(probe).await {
             return error.to_string();
         }
@@ -104,9 +107,11 @@ impl Link {
                     Err(RecvError::Lagged(count)) => return format!("{count} messages came faster than they were read"),
                     Err(RecvError::Closed) => return "the connection ended".to_owned(),
                 },
+                Ok((error, _)) = command_errors.recv() => return error.to_string(),
+                Ok((error, _)) = topic_errors.recv() => return error.to_string(),
                 _ = ticks.tick() => {
-                    if heard.elapsed() > PROBE_TIME {
-                        return format!("no sign of life for {} s", PROBE_TIME.as_secs());
+                    if heard.elapsed() > PROBE_TIME * self.patience {
+                        return format!("no sign of life for {} s", heard.elapsed().as_secs());
                     }
                     let sent = self.commands.spublish::<i64, _, _>(probe, "?");
                     if !matches!(timeout(PROBE_PAUSE, sent).await, Ok(Ok(_)) | Err(_)) {

@@ -37,7 +37,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Where a Redis is and how to get in. `Debug` shows nothing of it: it may hold a password.
 #[derive(Clone)]
-pub struct Address(Config);
+pub struct Address {
+    config: Config,
+    patience: u32,
+}
 
 impl Address {
     /// A URL: `redis://`, `rediss://` (TLS), `redis-cluster://`, `redis-sentinel://…?sentinelServiceName=`, with user,
@@ -47,14 +50,21 @@ impl Address {
     /// One sentence without the URL's secrets.
     pub fn parse(url: &str) -> Result<Self, String> {
         Config::from_url(url)
-            .map(Self)
+            .map(|config| Self { config, patience: 1 })
             .map_err(|error| format!("it is no address of a Redis: {}", error.details()))
     }
 
     /// The number of the database.
     #[must_use]
     pub fn database(&self) -> u16 {
-        self.0.database.unwrap_or_default().into()
+        self.config.database.unwrap_or_default().into()
+    }
+
+    /// Lets everything take so many times as long before the link counts as broken: a machine that does much else at once
+    /// is slower than any network.
+    #[must_use]
+    pub fn patient(self, times: u32) -> Self {
+        Self { patience: times, ..self }
     }
 }
 
@@ -80,6 +90,8 @@ struct Shared {
     notices: mpsc::Sender<Notice>,
     /// Milliseconds that Redis' clock is ahead of ours.
     clock: AtomicI64,
+    /// How many times as long as usual everything may take.
+    patience: u32,
     /// A topic nobody else has: what is sent there must come back.
     probe: String,
 }
@@ -98,11 +110,14 @@ impl Redis {
             held,
             notices,
             clock: AtomicI64::new(0),
+            patience: address.patience,
             probe,
         });
         let ending = CancellationToken::new();
         tokio::spawn(
-            ending.clone().run_until_cancelled_owned(keep(shared.clone(), Builder::from_config(address.0))),
+            ending
+                .clone()
+                .run_until_cancelled_owned(keep(shared.clone(), Builder::from_config(address.config))),
         );
         (Self { shared, _keeper: ending.drop_guard() }, receiver)
     }
@@ -112,7 +127,7 @@ impl Redis {
 async fn keep(shared: Arc<Shared>, builder: Builder) {
     let mut complained = false;
     loop {
-        match Link::open(&builder).await {
+        match Link::open(&builder, shared.patience).await {
             Ok(link) => {
                 complained = false;
                 shared.use_up(link).await;
