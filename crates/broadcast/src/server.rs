@@ -129,12 +129,13 @@ pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Ou
         () = sweep_caches(&shared) => {}
         () = shutdown => {}
     }
+    // Before the listener closes: whoever sees it closed must not be let in by a handshake under way.
+    shared.ending.cancel();
     drop(listener);
     let deadline = Instant::now() + shared.config.drain;
     let share = || deadline.min(Instant::now() + END_TIME);
     webhooks.hurry();
     // A request still running after this is cut off; its answer was not sent, so its publisher tries again.
-    shared.ending.cancel();
     shared.requests.close();
     let _ = timeout_at(share(), shared.requests.wait()).await;
     let closed = close_all(&shared);

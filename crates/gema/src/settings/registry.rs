@@ -75,7 +75,7 @@ settings! {
         public_scheme: Option<Scheme> = "",
             Setting::named("REVERB_SCHEME", "public.scheme").used_by(PUBLISHERS);
 
-        /// Whether several broadcast servers share channels through Redis. Not available yet.
+        /// Whether several broadcast servers share channels through Redis.
         scaling_enabled: bool = "false",
             Setting::named("REVERB_SCALING_ENABLED", "scaling.enabled").used_by(SOCKETS);
         /// Namespace that servers which share channels have in common.

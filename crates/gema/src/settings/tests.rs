@@ -173,7 +173,6 @@ fn a_bad_value_stops_the_roles_that_read_it_and_names_its_source() {
 #[test]
 fn what_does_not_exist_yet_is_refused() {
     let table = [
-        ("REVERB_SCALING_ENABLED=true", "REVERB_SCALING_ENABLED is true, but", Roles::BROADCAST),
         ("QUEUE_CONNECTION=redis", "QUEUE_CONNECTION is redis, but", Roles::WORKER),
         ("DB_CONNECTION=mysql", "DB_CONNECTION names MySQL", Roles::ATTENDANCE),
     ];

@@ -11,11 +11,6 @@ pub(crate) fn in_process(process: &Process, role: Roles) -> Vec<String> {
     let publishes = Roles::ATTENDANCE.or(Roles::WORKER).or(Roles::SERVE);
     let table = [
         (
-            process.scaling_enabled && role.meets(Roles::BROADCAST.or(Roles::SERVE)),
-            "REVERB_SCALING_ENABLED is true, but servers that share channels through Redis do not share presence lists \
-             and counts yet, so this comes with a later version: set it to false and run one broadcast server",
-        ),
-        (
             process.queue_connection == Queue::Redis && role.meets(publishes),
             "QUEUE_CONNECTION is redis, but the Redis queue comes with a later version: set it to database",
         ),
