@@ -1,13 +1,14 @@
 //! What broadcast nodes share through Redis: events, in order and without loss through its faults.
 //!
 //! The pure half: names of keys and topics ([`name`]), sealed messages ([`seal`], [`entry`]), what a node still has to tell
-//! the others ([`outgoing`]), what it has heard of a channel ([`inbox`]) and which topics it holds ([`interest`]). None of it knows Redis, sockets or a clock.
+//! the others ([`outgoing`]), what it has heard of a channel ([`inbox`]), which topics it holds ([`interest`]) and under which ids it speaks ([`identity`]). None of it knows Redis, sockets or a clock.
 //! The other half is the place where nodes meet: [`engine`] is the seam, [`redis`] and [`memory`] implement it; [`node`]
 //! drives the pure half over it.
 
 pub mod engine;
 pub mod entry;
 mod field;
+pub mod identity;
 pub mod inbox;
 pub mod interest;
 pub mod memory;

@@ -150,7 +150,12 @@ impl Meeting {
                 user_id: user_id.clone(),
                 member: member.clone(),
             });
-            let delta = Delta { follows: facts.version - 1, version: facts.version, facts: told.collect() };
+            let delta = Delta {
+                follows: facts.version - 1,
+                version: facts.version,
+                facts: told.collect(),
+                gone: None,
+            };
             for node in self.nodes.iter_mut().filter(|node| node.held.contains(&telling.channel)) {
                 node.tell(Notice::Delta { channel: telling.channel.clone(), delta: delta.clone() });
             }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::entry::Origin;
+use crate::identity::Identity;
 
 /// A state of the channel's facts. States are numbered upwards, with holes.
 pub type Version = u64;
@@ -34,6 +35,8 @@ pub struct Delta {
     pub version: Version,
     /// What changed.
     pub facts: Vec<Fact>,
+    /// A node that was declared dead: whatever it said of the channel is void.
+    pub gone: Option<Origin>,
 }
 
 /// All facts of a state; each has a member.
@@ -43,6 +46,16 @@ pub struct Snapshot {
     pub version: Version,
     /// In no order.
     pub facts: Vec<Fact>,
+}
+
+/// What it means that a fact is missing from a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// The user has left.
+    Leaving,
+    /// Nobody knows: the place may have lost its memory, and the others have not told it again yet. Such members stay, until
+    /// they leave expressly or a snapshot lacks them at a time when absence means leaving.
+    Doubtful,
 }
 
 /// What changes for the node's own clients, if no client of the node is that user.
@@ -66,7 +79,7 @@ pub struct Followed {
 /// The others' facts about one channel.
 #[derive(Debug)]
 pub struct Replica {
-    own: Vec<Origin>,
+    own: Identity,
     /// `None` before the first snapshot and after a cut.
     version: Option<Version>,
     facts: BTreeMap<(String, Origin), Bytes>,
@@ -74,16 +87,18 @@ pub struct Replica {
     reading: bool,
     /// Deltas that came while it is read.
     held: Vec<Delta>,
+    /// Some facts were not in the last snapshot.
+    doubtful: bool,
 }
 
 /// Most deltas held for a snapshot.
 const MOST_HELD: usize = 256;
 
 impl Replica {
-    /// Knows of nobody. `own`: the ids this node has, and had before; it believes no fact about them.
+    /// Knows of nobody. `own`: the ids of this node; it believes no fact about them.
     #[must_use]
-    pub fn new(own: Vec<Origin>) -> Self {
-        Self { own, version: None, facts: BTreeMap::new(), reading: false, held: Vec::new() }
+    pub fn new(own: Identity) -> Self {
+        Self { own, version: None, facts: BTreeMap::new(), reading: false, held: Vec::new(), doubtful: false }
     }
 
     /// The topic is confirmed, for the first time or again: a snapshot must be read.
@@ -116,9 +131,9 @@ impl Replica {
     }
 
     /// A snapshot, adopted even if it is older than what is held: the place may have lost its memory.
-    pub fn on_snapshot(&mut self, snapshot: Snapshot) -> Followed {
+    pub fn on_snapshot(&mut self, snapshot: Snapshot, absence: Absence) -> Followed {
         self.reading = false;
-        let mut followed = Followed { changes: self.adopt(snapshot), read_snapshot: false };
+        let mut followed = Followed { changes: self.adopt(snapshot, absence), read_snapshot: false };
         for delta in std::mem::take(&mut self.held) {
             let next = self.on_delta(delta);
             followed.changes.extend(next.changes);
@@ -131,6 +146,12 @@ impl Replica {
     pub fn on_failure(&mut self) {
         self.reading = false;
         self.version = None;
+    }
+
+    /// Are there members who may have left? Once absence means leaving, [`Replica::on_subscribed`] and another snapshot tell.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// A node was declared dead, or took its facts back: nothing of it is believed any more.
@@ -146,11 +167,12 @@ impl Replica {
 
     fn apply(&mut self, delta: Delta, changes: &mut Vec<Change>) {
         self.version = Some(delta.version);
+        changes.extend(delta.gone.into_iter().flat_map(|node| self.on_death(node)));
         changes.extend(delta.facts.into_iter().filter_map(|fact| self.learn(fact)));
     }
 
     fn learn(&mut self, fact: Fact) -> Option<Change> {
-        if self.own.contains(&fact.node) {
+        if self.own.is_own(fact.node) {
             return None;
         }
         let key = (fact.user_id, fact.node);
@@ -164,17 +186,21 @@ impl Replica {
     }
 
     /// Newcomers first: a user who only moves between nodes is never away in between.
-    fn adopt(&mut self, snapshot: Snapshot) -> Vec<Change> {
+    fn adopt(&mut self, snapshot: Snapshot, absence: Absence) -> Vec<Change> {
         self.version = Some(snapshot.version);
-        let facts = snapshot.facts.into_iter().filter(|fact| !self.own.contains(&fact.node));
+        let facts = snapshot.facts.into_iter().filter(|fact| !self.own.is_own(fact.node));
         let new: BTreeMap<_, _> =
             facts.filter_map(|fact| Some(((fact.user_id, fact.node), fact.member?))).collect();
-        let old = std::mem::replace(&mut self.facts, new);
+        let mut old = std::mem::replace(&mut self.facts, new);
         let entered = self.facts.iter().filter(|(key, _)| !old.contains_key(*key));
         let mut changes: Vec<_> =
             entered.map(|(key, member)| Change::Enter(key.0.clone(), member.clone())).collect();
-        let left = old.into_keys().filter(|key| !self.facts.contains_key(key));
-        changes.extend(left.map(|key| Change::Exit(key.0)));
+        old.retain(|key, _| !self.facts.contains_key(key));
+        self.doubtful = absence == Absence::Doubtful && !old.is_empty();
+        if self.doubtful {
+            self.facts.append(&mut old);
+        }
+        changes.extend(old.into_keys().map(|key| Change::Exit(key.0)));
         changes
     }
 }

@@ -25,13 +25,13 @@ fn exit(user: &str) -> Change {
 }
 
 fn delta(follows: Version, version: Version, facts: &[Fact]) -> Delta {
-    Delta { follows, version, facts: facts.to_vec() }
+    Delta { follows, version, facts: facts.to_vec(), gone: None }
 }
 
 fn holding(version: Version, facts: &[Fact]) -> Replica {
-    let mut replica = Replica::new(vec![OWN]);
+    let mut replica = Replica::new(Identity::new(OWN));
     replica.on_subscribed();
-    replica.on_snapshot(Snapshot { version, facts: facts.to_vec() });
+    replica.on_snapshot(Snapshot { version, facts: facts.to_vec() }, Absence::Leaving);
     replica
 }
 
@@ -54,7 +54,7 @@ fn a_hole_is_healed_by_a_snapshot_and_told_as_a_difference() {
     assert!(replica.on_delta(delta(11, 12, &[fact(2, "c", true)])).read_snapshot);
     assert_eq!(replica.on_delta(delta(12, 13, &[fact(2, "d", true)])), Followed::default(), "asked for once");
     let facts = vec![fact(2, "a", true), fact(3, "b", true), fact(2, "c", true)];
-    let followed = replica.on_snapshot(Snapshot { version: 12, facts });
+    let followed = replica.on_snapshot(Snapshot { version: 12, facts }, Absence::Leaving);
     assert_eq!(followed.changes, [enter("b"), enter("c"), exit("b"), enter("d")]);
     assert_eq!((followed.read_snapshot, replica.version), (false, Some(13)));
 }
@@ -63,7 +63,10 @@ fn a_hole_is_healed_by_a_snapshot_and_told_as_a_difference() {
 fn an_older_snapshot_is_adopted_too() {
     let mut replica = holding(10, &[fact(2, "a", true)]);
     replica.on_subscribed();
-    assert_eq!(replica.on_snapshot(Snapshot { version: 4, facts: vec![] }).changes, [exit("a")]);
+    assert_eq!(
+        replica.on_snapshot(Snapshot { version: 4, facts: vec![] }, Absence::Leaving).changes,
+        [exit("a")]
+    );
     assert_eq!(replica.on_delta(delta(4, 5, &[fact(2, "b", true)])).changes, [enter("b")]);
 }
 
@@ -72,6 +75,47 @@ fn the_dead_are_gone_with_everybody_they_had() {
     let mut replica = holding(10, &[fact(2, "a", true), fact(3, "a", true), fact(2, "b", true)]);
     assert_eq!(replica.on_death(Origin(2)), [exit("a"), exit("b")]);
     assert_eq!(replica.on_death(Origin(2)), []);
+}
+
+#[test]
+fn a_death_is_told_in_its_place_among_the_changes() {
+    let mut replica = holding(10, &[fact(2, "a", true), fact(3, "a", true), fact(2, "b", true)]);
+    let death = |follows, version| Delta { gone: Some(Origin(2)), ..delta(follows, version, &[]) };
+    assert!(replica.on_delta(death(11, 12)).read_snapshot, "something was missed before it");
+    let both = vec![fact(2, "b", true), fact(2, "c", true)];
+    let followed = replica.on_snapshot(Snapshot { version: 11, facts: both }, Absence::Leaving);
+    assert_eq!(followed.changes, [enter("c"), exit("a"), exit("a"), exit("b"), exit("c")]);
+    assert_eq!(replica.on_delta(death(11, 12)), Followed::default(), "a repeat");
+}
+
+#[test]
+fn whoever_is_missing_from_a_memory_that_may_be_new_is_kept_until_that_is_sure() {
+    let mut replica = holding(10, &[fact(2, "a", true), fact(2, "b", true), fact(2, "c", true)]);
+    replica.on_subscribed();
+    let fresh = Snapshot { version: 20, facts: vec![fact(3, "d", true)] };
+    assert_eq!(replica.on_snapshot(fresh, Absence::Doubtful).changes, [enter("d")]);
+    assert!(replica.is_doubtful());
+    assert_eq!(replica.on_delta(delta(20, 21, &[fact(2, "a", true)])).changes, [], "never away");
+    assert_eq!(
+        replica.on_delta(delta(21, 22, &[fact(2, "b", false)])).changes,
+        [exit("b")],
+        "left expressly"
+    );
+    replica.on_subscribed();
+    let later = Snapshot { version: 22, facts: vec![fact(2, "a", true), fact(3, "d", true)] };
+    assert_eq!(replica.on_snapshot(later, Absence::Leaving).changes, [exit("c")]);
+    assert!(!replica.is_doubtful());
+}
+
+#[test]
+fn former_ids_are_its_own_as_well() {
+    let own = Identity::new(OWN);
+    let mut replica = Replica::new(own.clone());
+    replica.on_subscribed();
+    assert!(own.give_up(OWN));
+    let node = own.current().0;
+    let facts = vec![fact(OWN.0, "a", true), fact(node, "a", true), fact(2, "b", true)];
+    assert_eq!(replica.on_snapshot(Snapshot { version: 1, facts }, Absence::Leaving).changes, [enter("b")]);
 }
 
 /// The facts of all nodes, ordered.
@@ -106,7 +150,7 @@ proptest! {
     #[test]
     fn what_clients_heard_adds_up_to_what_is_so(steps in prop::collection::vec((1u128..4, 0u8..4, any::<bool>(), 0u8..4), 1..80)) {
         let mut place = Place::default();
-        let mut replica = Replica::new(vec![OWN]);
+        let mut replica = Replica::new(Identity::new(OWN));
         let mut told: BTreeMap<String, i32> = BTreeMap::new();
         let mut pending = Some(place.snapshot());
         replica.on_subscribed();
@@ -121,18 +165,19 @@ proptest! {
             followed.read_snapshot
         };
         for (node, user, present, fate) in steps {
+            let absence = if user % 2 == 0 { Absence::Leaving } else { Absence::Doubtful };
             if let Some(delta) = place.change(node, user, present)
                 && fate > 0
                 && hear(replica.on_delta(delta), &mut told)
             {
                 pending = Some(place.snapshot());
             }
-            if fate == 3 && let Some(snapshot) = pending.take() && hear(replica.on_snapshot(snapshot), &mut told) {
+            if fate == 3 && let Some(snapshot) = pending.take() && hear(replica.on_snapshot(snapshot, absence), &mut told) {
                 pending = Some(place.snapshot());
             }
         }
         replica.on_subscribed();
-        prop_assert!(!hear(replica.on_snapshot(place.snapshot()), &mut told));
+        prop_assert!(!hear(replica.on_snapshot(place.snapshot(), Absence::Leaving), &mut told));
         told.retain(|_, count| *count != 0);
         let mut expected: BTreeMap<String, i32> = BTreeMap::new();
         for (node, user) in &place.facts {

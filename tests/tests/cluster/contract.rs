@@ -223,7 +223,7 @@ async fn facts_are_ordered_told_and_found(a: impl Engine, b: impl Engine, mut he
     let ann_out = telling(3, 1, &[("ann", false)]);
     let Ok(Told::Taken(second)) = a.tell(&ann_out).await else { panic!("not taken") };
     let Notice::Delta { delta, .. } = notice(&mut heard).await else { panic!("no delta") };
-    assert_eq!(delta, Delta { follows: first, version: second, facts: facts(&ann_out) });
+    assert_eq!(delta, Delta { follows: first, version: second, facts: facts(&ann_out), gone: None });
     let left = b.snapshot(&channel("presence-c")).await.expect("an answer");
     assert_eq!((left.version, left.facts), (second, facts(&telling(0, 0, &[("b/ob", true)]))));
 }

@@ -198,7 +198,7 @@ impl Shared {
         let [follows, version, sealed] = split(bytes)?;
         let (follows, version) = (as_number(&follows)?, as_number(&version)?);
         let facts = self.open(channel, &sealed, |bytes| decode(bytes).map_err(|error| error.to_string()))?;
-        Some(Notice::Delta { channel: channel.clone(), delta: Delta { follows, version, facts } })
+        Some(Notice::Delta { channel: channel.clone(), delta: Delta { follows, version, facts, gone: None } })
     }
 
     /// What is in a sealed message. A broken one is logged and dropped.
