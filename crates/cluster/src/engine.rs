@@ -7,8 +7,10 @@ use futures_util::future::BoxFuture;
 use gema_protocol::channel::ChannelName;
 use tokio::sync::mpsc;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
+use crate::lease::{LEASE, Renewal, Renewed};
+use crate::name::Partition;
 use crate::outgoing::{Answer, Append};
 use crate::replica::{Delta, Snapshot};
 use crate::telling::{Telling, Told};
@@ -84,6 +86,21 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Reads what all nodes say of a channel.
     fn snapshot<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<Snapshot, EngineError>>;
+
+    /// Renews this node's lease, or begins one. Sets the clock of [`Engine::now_ms`].
+    fn renew<'a>(&'a self, renewal: &'a Renewal) -> BoxFuture<'a, Result<Renewed, EngineError>>;
+
+    /// Takes away what a dead node said of a partition's channels, and tells it to whoever holds their topics. From the
+    /// first moment on whatever that node says of the partition is refused. Any number of nodes may do it at once.
+    fn reap(&self, node: Origin, partition: Partition) -> BoxFuture<'_, Result<(), EngineError>>;
+
+    /// Forgets a dead node once it has been reaped in all partitions. False when another node did that before.
+    fn bury(&self, node: Origin) -> BoxFuture<'_, Result<bool, EngineError>>;
+
+    /// How long a lease stands without a renewal.
+    fn lease(&self) -> Duration {
+        LEASE
+    }
 
     /// Holds topics. Once this returns, whatever is published to them is noticed.
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>>;

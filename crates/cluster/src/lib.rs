@@ -11,6 +11,7 @@ mod field;
 pub mod identity;
 pub mod inbox;
 pub mod interest;
+pub mod lease;
 pub mod memory;
 pub mod name;
 pub mod node;

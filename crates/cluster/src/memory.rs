@@ -10,10 +10,13 @@ use futures_util::future::{BoxFuture, ready};
 use gema_protocol::channel::ChannelName;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::engine::{Engine, EngineError, Kept, Notice, Notices};
 use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
+use crate::lease::{LEASE, Places, Renewal, Renewed, Standing};
+use crate::name::Partition;
 use crate::outgoing::{Answer, Append};
 use crate::replica::{Delta, Fact, Snapshot, Version};
 use crate::telling::{Telling, Told};
@@ -35,7 +38,36 @@ struct Meeting {
     facts: HashMap<ChannelName, Facts>,
     /// The last number taken from each node.
     taken: HashMap<Origin, u64>,
+    leases: BTreeMap<Origin, Lease>,
+    /// Declared dead, for ever.
+    dead: HashSet<Origin>,
+    clock: Clock,
     nodes: Vec<Node>,
+}
+
+/// What a node said when it renewed its lease last.
+struct Lease {
+    ends: Duration,
+    connections: u64,
+    promised: u64,
+}
+
+/// Follows tokio's clock, which tests may pause, and goes forward when told to.
+struct Clock {
+    begun: Instant,
+    at: Duration,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { begun: Instant::now(), at: UNIX_EPOCH.elapsed().unwrap_or_default() }
+    }
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        self.at + self.begun.elapsed()
+    }
 }
 
 /// What nodes say of one channel.
@@ -77,10 +109,19 @@ impl Memory {
         meeting.last_events.clear();
         meeting.facts.clear();
         meeting.taken.clear();
+        meeting.leases.clear();
+        meeting.dead.clear();
         for node in &mut meeting.nodes {
             node.unlink();
             node.link();
         }
+    }
+}
+
+impl Memory {
+    /// Lets time pass.
+    pub fn advance(&self, time: Duration) {
+        self.meeting.lock().clock.at += time;
     }
 }
 
@@ -130,6 +171,9 @@ impl Meeting {
     }
 
     fn tell(&mut self, telling: &Telling) -> Told {
+        if self.dead.contains(&telling.node) {
+            return Told::Dead;
+        }
         let taken = self.taken.entry(telling.node).or_default();
         if telling.number <= *taken {
             return Told::Stale;
@@ -156,11 +200,64 @@ impl Meeting {
                 facts: told.collect(),
                 gone: None,
             };
-            for node in self.nodes.iter_mut().filter(|node| node.held.contains(&telling.channel)) {
-                node.tell(Notice::Delta { channel: telling.channel.clone(), delta: delta.clone() });
-            }
+            let version = facts.version;
+            self.tell_delta(&telling.channel, &delta);
+            return Told::Taken(version);
         }
         Told::Taken(facts.version)
+    }
+
+    fn tell_delta(&mut self, channel: &ChannelName, delta: &Delta) {
+        for node in self.nodes.iter_mut().filter(|node| node.held.contains(channel)) {
+            node.tell(Notice::Delta { channel: channel.clone(), delta: delta.clone() });
+        }
+    }
+
+    fn renew(&mut self, renewal: &Renewal) -> Renewed {
+        let now = self.clock.now();
+        let stands = self.leases.get(&renewal.node).map(|lease| lease.ends > now);
+        if self.dead.contains(&renewal.node) || !stands.unwrap_or(renewal.first) {
+            return Renewed::Ended;
+        }
+        let (living, ended): (Vec<_>, Vec<_>) = self
+            .leases
+            .iter()
+            .filter(|(node, _)| **node != renewal.node)
+            .partition(|(_, lease)| lease.ends > now);
+        let promised: u64 = living.iter().map(|(_, lease)| lease.promised).sum();
+        let free = renewal.limit.map_or(0, |limit| limit.saturating_sub(renewal.connections + promised));
+        let standing = Standing {
+            elsewhere: living.iter().map(|(_, lease)| lease.connections).sum(),
+            ended: ended.into_iter().map(|(node, _)| *node).collect(),
+            places: Places::of(free, renewal.wanted, living.len() as u64 + 1),
+        };
+        let promised = renewal.connections + standing.places.given;
+        let lease = Lease { ends: now + LEASE, connections: renewal.connections, promised };
+        self.leases.insert(renewal.node, lease);
+        Renewed::Stands(standing)
+    }
+
+    fn reap(&mut self, node: Origin, partition: Partition) {
+        self.dead.insert(node);
+        let mut deltas = Vec::new();
+        for (channel, facts) in
+            self.facts.iter_mut().filter(|(channel, _)| Partition::of(channel) == partition)
+        {
+            let before = facts.members.len();
+            facts.members.retain(|(of, _), _| *of != node);
+            if facts.members.len() < before {
+                facts.version += 1;
+                let (follows, version) = (facts.version - 1, facts.version);
+                deltas
+                    .push((channel.clone(), Delta { follows, version, facts: Vec::new(), gone: Some(node) }));
+            }
+        }
+        deltas.iter().for_each(|(channel, delta)| self.tell_delta(channel, delta));
+    }
+
+    fn bury(&mut self, node: Origin) -> bool {
+        self.dead.insert(node);
+        self.leases.remove(&node).is_some()
     }
 
     fn snapshot(&self, channel: &ChannelName) -> Snapshot {
@@ -235,12 +332,24 @@ impl Engine for MemoryEngine {
         self.with(|meeting| meeting.snapshot(channel))
     }
 
+    fn renew<'a>(&'a self, renewal: &'a Renewal) -> BoxFuture<'a, Result<Renewed, EngineError>> {
+        self.with(|meeting| meeting.renew(renewal))
+    }
+
+    fn reap(&self, node: Origin, partition: Partition) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.with(|meeting| meeting.reap(node, partition))
+    }
+
+    fn bury(&self, node: Origin) -> BoxFuture<'_, Result<bool, EngineError>> {
+        self.with(|meeting| meeting.bury(node))
+    }
+
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {
         self.with(|meeting| meeting.nodes[self.index].held.extend(channels.iter().cloned()))
     }
 
     fn now_ms(&self) -> u64 {
-        UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        u64::try_from(self.meeting.lock().clock.now().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn unsubscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {

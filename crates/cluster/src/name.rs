@@ -105,6 +105,30 @@ impl Namespace {
         format!("{}:{:032x}", self.of_partition("dead", partition), node.0)
     }
 
+    /// The sorted set of an app's nodes, each with the end of its lease in milliseconds of Redis' time.
+    #[must_use]
+    pub fn nodes(&self) -> String {
+        format!("gema:{{{}}}:nodes", self.0)
+    }
+
+    /// The hash with the number of connections of each node.
+    #[must_use]
+    pub fn connections(&self) -> String {
+        format!("gema:{{{}}}:connections", self.0)
+    }
+
+    /// The hash with the places for connections that each node was promised, those taken included.
+    #[must_use]
+    pub fn promised(&self) -> String {
+        format!("gema:{{{}}}:promised", self.0)
+    }
+
+    /// What says that a node was declared dead and all its facts are gone.
+    #[must_use]
+    pub fn buried(&self, node: Origin) -> String {
+        format!("gema:{{{}}}:buried:{:032x}", self.0, node.0)
+    }
+
     /// A topic of one process alone.
     #[must_use]
     pub fn probe(&self, unique: u128) -> String {

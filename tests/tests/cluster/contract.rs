@@ -30,7 +30,7 @@ fn engine(server: &Redis, secret: &str) -> (RedisEngine, Notices) {
     RedisEngine::start(address, Namespace::new("", "reverb", 0, "1"), sealer, unique)
 }
 
-fn channel(name: &str) -> ChannelName {
+pub(super) fn channel(name: &str) -> ChannelName {
     ChannelName::parse(name, 200).expect("a legal name")
 }
 
@@ -40,7 +40,7 @@ fn append(name: &str, sequence: u64, expected: Option<Position>) -> Append {
     Append { channel: channel(name), expected, entry }
 }
 
-async fn notice(notices: &mut Notices) -> Notice {
+pub(super) async fn notice(notices: &mut Notices) -> Notice {
     timeout(PATIENCE, notices.recv()).await.expect("a notice in time").expect("an engine that lives")
 }
 
@@ -185,13 +185,13 @@ async fn another_secret_is_not_believed() {
     assert_eq!((page.newest, page.entries), (Some(Position { number: 2, ..forged }), vec![(2, entry)]));
 }
 
-fn telling(number: u64, subscriptions: u64, users: &[(&str, bool)]) -> Telling {
+pub(super) fn telling(number: u64, subscriptions: u64, users: &[(&str, bool)]) -> Telling {
     let member = |user: &str| Bytes::from(format!(r#"{{"user_id":"{user}"}}"#));
     let users = users.iter().map(|(user, is_in)| ((*user).to_owned(), is_in.then(|| member(user)))).collect();
     Telling { node: Origin(7), number, channel: channel("presence-c"), subscriptions, users }
 }
 
-fn facts(telling: &Telling) -> Vec<Fact> {
+pub(super) fn facts(telling: &Telling) -> Vec<Fact> {
     let fact = |(user_id, member): &(String, Option<Bytes>)| Fact {
         node: telling.node,
         user_id: user_id.clone(),

@@ -17,6 +17,7 @@ use super::script::Script;
 use crate::engine::{Engine, EngineError, Kept};
 use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
+use crate::lease::{Renewal, Renewed};
 use crate::name::Partition;
 use crate::outgoing::{Answer, Append, KEEP};
 use crate::replica::{Fact, Snapshot};
@@ -110,6 +111,22 @@ impl Engine for Redis {
         .boxed()
     }
 
+    fn renew<'a>(&'a self, renewal: &'a Renewal) -> BoxFuture<'a, Result<Renewed, EngineError>> {
+        self.renew_lease(renewal).boxed()
+    }
+
+    fn reap(&self, node: Origin, partition: Partition) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.reap_partition(node, partition).boxed()
+    }
+
+    fn bury(&self, node: Origin) -> BoxFuture<'_, Result<bool, EngineError>> {
+        self.bury_node(node).boxed()
+    }
+
+    fn lease(&self) -> Duration {
+        self.shared.lease
+    }
+
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {
         async move {
             let link = self.shared.link()?;
@@ -140,7 +157,7 @@ impl Engine for Redis {
 
 impl Redis {
     /// The command's own answer, unless it takes too long.
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         command: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
@@ -148,7 +165,12 @@ impl Redis {
         timeout(limit, command).await.unwrap_or(Err(EngineError::Timeout(limit)))
     }
 
-    async fn call(&self, script: &Script, keys: &[String], args: Vec<Value>) -> Result<Value, EngineError> {
+    pub(super) async fn call(
+        &self,
+        script: &Script,
+        keys: &[String],
+        args: Vec<Value>,
+    ) -> Result<Value, EngineError> {
         let link = self.shared.link()?;
         self.within(async { script.call(&link.commands, keys, &args).await.map_err(down) }).await
     }
@@ -259,7 +281,7 @@ impl Redis {
     }
 }
 
-fn fields<const N: usize>(value: Value) -> Result<[Value; N], EngineError> {
+pub(super) fn fields<const N: usize>(value: Value) -> Result<[Value; N], EngineError> {
     let Value::Array(fields) = value else { return Err(EngineError::Answer("no list")) };
     fields.try_into().map_err(|_| EngineError::Answer("a list of another length"))
 }
@@ -281,6 +303,6 @@ fn fresh_epoch(append: &Append) -> u64 {
 }
 
 /// A node as a field of a hash names it.
-fn node_field(node: Origin) -> String {
+pub(super) fn node_field(node: Origin) -> String {
     format!("{:032x}", node.0)
 }

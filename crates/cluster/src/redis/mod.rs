@@ -4,6 +4,7 @@
 //! partition, so one slot.
 
 mod commands;
+mod leases;
 mod link;
 mod script;
 
@@ -24,10 +25,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::engine::{EngineError, Notice, Notices};
 use crate::entry::Entry;
 use crate::inbox::Position;
+use crate::lease::LEASE;
 use crate::name::Namespace;
 use crate::replica::Delta;
 use crate::seal::Sealer;
 use crate::telling::decode;
+use leases::{dead_node, death_topic};
 use link::{Current, Link};
 
 /// Notices that may wait for the node.
@@ -40,6 +43,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct Address {
     config: Config,
     patience: u32,
+    lease: Duration,
 }
 
 impl Address {
@@ -50,7 +54,7 @@ impl Address {
     /// One sentence without the URL's secrets.
     pub fn parse(url: &str) -> Result<Self, String> {
         Config::from_url(url)
-            .map(|config| Self { config, patience: 1 })
+            .map(|config| Self { config, patience: 1, lease: LEASE })
             .map_err(|error| format!("it is no address of a Redis: {}", error.details()))
     }
 
@@ -65,6 +69,12 @@ impl Address {
     #[must_use]
     pub fn patient(self, times: u32) -> Self {
         Self { patience: times, ..self }
+    }
+
+    /// Lets leases end after another time than [`LEASE`], the same for all nodes: for tests, which have no time to wait.
+    #[must_use]
+    pub fn lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
     }
 }
 
@@ -92,6 +102,8 @@ struct Shared {
     clock: AtomicI64,
     /// How many times as long as usual everything may take.
     patience: u32,
+    /// How long a lease stands.
+    lease: Duration,
     /// A topic nobody else has: what is sent there must come back.
     probe: String,
 }
@@ -111,6 +123,7 @@ impl Redis {
             notices,
             clock: AtomicI64::new(0),
             patience: address.patience,
+            lease: address.lease,
             probe,
         });
         let ending = CancellationToken::new();
@@ -177,9 +190,12 @@ impl Shared {
     fn on_message(&self, message: &Message) -> bool {
         let Some(channel) = self.held.lock().get(&*message.channel).cloned() else { return true };
         let Value::Bytes(bytes) = &message.value else { return true };
-        let notice = match bytes.strip_prefix(b"facts:") {
-            Some(change) => self.delta(&channel, &bytes.slice_ref(change)),
-            None => self.entry(&channel, bytes),
+        let notice = if let Some(change) = bytes.strip_prefix(b"facts:") {
+            self.delta(&channel, &bytes.slice_ref(change))
+        } else if let Some(death) = bytes.strip_prefix(b"gone:") {
+            self.death(&channel, &bytes.slice_ref(death))
+        } else {
+            self.entry(&channel, bytes)
         };
         notice.is_none_or(|notice| self.notices.try_send(notice).is_ok())
     }
@@ -201,6 +217,19 @@ impl Shared {
         Some(Notice::Delta { channel: channel.clone(), delta: Delta { follows, version, facts, gone: None } })
     }
 
+    /// `follows:version:notice`, as `reap.lua` writes it.
+    fn death(&self, channel: &ChannelName, bytes: &Bytes) -> Option<Notice> {
+        let [follows, version, sealed] = split(bytes)?;
+        let (follows, version) = (as_number(&follows)?, as_number(&version)?);
+        let topic = death_topic(&self.namespace, channel);
+        let read = |bytes| dead_node(&bytes).ok_or_else(|| "no id of a node".to_owned());
+        let gone = Some(self.open_for(&topic, channel, &sealed, read)?);
+        Some(Notice::Delta {
+            channel: channel.clone(),
+            delta: Delta { follows, version, facts: Vec::new(), gone },
+        })
+    }
+
     /// What is in a sealed message. A broken one is logged and dropped.
     fn open<T>(
         &self,
@@ -208,8 +237,17 @@ impl Shared {
         sealed: &Bytes,
         read: impl FnOnce(Bytes) -> Result<T, String>,
     ) -> Option<T> {
-        let topic = self.namespace.topic(channel);
-        let opened = self.sealer.open(&topic, sealed).map_err(|error| error.to_string()).and_then(read);
+        self.open_for(&self.namespace.topic(channel), channel, sealed, read)
+    }
+
+    fn open_for<T>(
+        &self,
+        topic: &str,
+        channel: &ChannelName,
+        sealed: &Bytes,
+        read: impl FnOnce(Bytes) -> Result<T, String>,
+    ) -> Option<T> {
+        let opened = self.sealer.open(topic, sealed).map_err(|error| error.to_string()).and_then(read);
         opened.inspect_err(|error| tracing::warn!(%channel, error, "dropped a message of another node")).ok()
     }
 

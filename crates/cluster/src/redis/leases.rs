@@ -1,0 +1,170 @@
+//! Leases and deaths in Redis: who lives, and how the facts of the dead are taken away.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use fred::interfaces::ClientLike;
+use fred::types::{ClusterHash, CustomCommand, Value};
+use gema_protocol::channel::ChannelName;
+
+use super::Redis;
+use super::commands::{fields, node_field};
+use super::link::down;
+use super::script::Script;
+use crate::engine::EngineError;
+use crate::entry::Origin;
+use crate::lease::{Places, Renewal, Renewed, Standing};
+use crate::name::{Namespace, Partition};
+
+/// How long the words of a dead node are refused. Nothing takes longer to arrive.
+const TOMBSTONE: Duration = Duration::from_secs(3_600);
+/// Channels that one call of a script takes a node out of; Redis serves nobody else meanwhile.
+const CHANNELS: usize = 500;
+static RENEW: Script = Script::new(include_str!("renew.lua"));
+static REAP: Script = Script::new(include_str!("reap.lua"));
+static BURY: Script = Script::new(include_str!("bury.lua"));
+
+impl Redis {
+    pub(super) async fn renew_lease(&self, renewal: &Renewal) -> Result<Renewed, EngineError> {
+        let sent = unix_ms();
+        let answer = self.call(&RENEW, &self.lease_keys(renewal.node), self.renew_args(renewal)).await?;
+        let Value::Array(mut answer) = answer else { return Err(EngineError::Answer("renew.lua")) };
+        let rest = answer.split_off(answer.len().min(3));
+        let [status, seconds, micros]: [Value; 3] = fields(Value::Array(answer))?;
+        self.set_clock(sent, &seconds, &micros)?;
+        match status.as_i64() {
+            Some(0) => Ok(Renewed::Ended),
+            Some(1) => standing(rest, renewal.wanted).map(Renewed::Stands),
+            _ => Err(EngineError::Answer("renew.lua")),
+        }
+    }
+
+    /// Ends when nothing is left of what the node said of the partition.
+    pub(super) async fn reap_partition(&self, node: Origin, partition: Partition) -> Result<(), EngineError> {
+        let mut channels = Vec::new();
+        loop {
+            let (keys, args) = self.reap_call(node, partition, &channels);
+            let Value::Array(names) = self.call(&REAP, &keys, args).await? else {
+                return Err(EngineError::Answer("reap.lua"));
+            };
+            if names.is_empty() {
+                return Ok(());
+            }
+            channels = self.known_channels(node, partition, names).await?;
+        }
+    }
+
+    pub(super) async fn bury_node(&self, node: Origin) -> Result<bool, EngineError> {
+        let args = vec![node_field(node).into(), TOMBSTONE.as_secs().to_string().into()];
+        let answer = self.call(&BURY, &self.lease_keys(node), args).await?;
+        Ok(answer.as_i64() == Some(1))
+    }
+
+    fn lease_keys(&self, node: Origin) -> [String; 4] {
+        let namespace = &self.shared.namespace;
+        [namespace.nodes(), namespace.connections(), namespace.promised(), namespace.buried(node)]
+    }
+
+    /// As `renew.lua` lists them.
+    fn renew_args(&self, renewal: &Renewal) -> Vec<Value> {
+        vec![
+            node_field(renewal.node).into(),
+            u8::from(renewal.first).to_string().into(),
+            self.shared.lease.as_millis().to_string().into(),
+            renewal.connections.to_string().into(),
+            renewal.wanted.to_string().into(),
+            renewal.limit.map(|limit| limit.to_string()).unwrap_or_default().into(),
+        ]
+    }
+
+    /// The answer was given half way between question and now.
+    fn set_clock(&self, sent: i64, seconds: &Value, micros: &Value) -> Result<(), EngineError> {
+        let number = |value: &Value| value.as_i64().ok_or(EngineError::Answer("renew.lua"));
+        let theirs = number(seconds)?.saturating_mul(1_000).saturating_add(number(micros)? / 1_000);
+        let ours = i64::midpoint(sent, unix_ms());
+        self.shared.clock.store(theirs.saturating_sub(ours), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Keys and arguments as `reap.lua` lists them. The script cannot seal, so each notice is sealed here. Forged it is worth
+    /// nothing; a genuine one that somebody sends again says only what stays true: no id comes back to life.
+    fn reap_call(
+        &self,
+        node: Origin,
+        partition: Partition,
+        channels: &[ChannelName],
+    ) -> (Vec<String>, Vec<Value>) {
+        let namespace = &self.shared.namespace;
+        let mut keys = vec![
+            namespace.tombstone(node, partition),
+            namespace.channels_of(node, partition),
+            namespace.taken(partition),
+            namespace.occupied(partition),
+        ];
+        let mut args: Vec<Value> = vec![
+            node_field(node).into(),
+            TOMBSTONE.as_secs().to_string().into(),
+            CHANNELS.to_string().into(),
+        ];
+        for channel in channels {
+            keys.extend([namespace.facts(channel), namespace.users(channel)]);
+            let notice =
+                self.shared.sealer.seal(&death_topic(namespace, channel), node.0.to_be_bytes().into());
+            args.extend([channel.to_string().into(), namespace.topic(channel).into(), Value::Bytes(notice)]);
+        }
+        (keys, args)
+    }
+
+    /// Names that are names of the partition's channels. Others cannot come from a node; they are taken out of the set, or
+    /// it would never be empty.
+    async fn known_channels(
+        &self,
+        node: Origin,
+        partition: Partition,
+        names: Vec<Value>,
+    ) -> Result<Vec<ChannelName>, EngineError> {
+        let known = |name: &Value| {
+            let channel = ChannelName::parse(name.as_str()?.as_ref(), usize::MAX).ok()?;
+            (Partition::of(&channel) == partition).then_some(channel)
+        };
+        let channels = names.iter().filter_map(known).collect();
+        let mut strangers: Vec<_> = names.into_iter().filter(|name| known(name).is_none()).collect();
+        if !strangers.is_empty() {
+            tracing::warn!(count = strangers.len(), "dropped names of channels that no node has written");
+            strangers.insert(0, self.shared.namespace.channels_of(node, partition).into());
+            let remove = CustomCommand::new_static("SREM", ClusterHash::FirstKey, false);
+            let link = self.shared.link()?;
+            self.within(async { link.commands.custom::<Value, _>(remove, strangers).await.map_err(down) })
+                .await?;
+        }
+        Ok(channels)
+    }
+}
+
+/// What the notice of a death is sealed for: neither an entry nor a change can pass for one.
+pub(super) fn death_topic(namespace: &Namespace, channel: &ChannelName) -> String {
+    format!("death:{}", namespace.topic(channel))
+}
+
+/// The node in an opened notice.
+pub(super) fn dead_node(notice: &Bytes) -> Option<Origin> {
+    Some(Origin(u128::from_be_bytes(notice.as_ref().try_into().ok()?)))
+}
+
+/// `nodes, connections of the others, free places, {ended, …}`; ids that are none are left out.
+fn standing(fields_after_time: Vec<Value>, wanted: u64) -> Result<Standing, EngineError> {
+    let [nodes, elsewhere, free, ended]: [Value; 4] = fields(Value::Array(fields_after_time))?;
+    let number = |value: &Value| value.as_u64().ok_or(EngineError::Answer("renew.lua"));
+    let Value::Array(ended) = ended else { return Err(EngineError::Answer("renew.lua")) };
+    let id = |id: &Value| u128::from_str_radix(id.as_str()?.as_ref(), 16).ok().map(Origin);
+    Ok(Standing {
+        elsewhere: number(&elsewhere)?,
+        ended: ended.iter().filter_map(id).collect(),
+        places: Places::of(number(&free)?, wanted, number(&nodes)?),
+    })
+}
+
+fn unix_ms() -> i64 {
+    UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

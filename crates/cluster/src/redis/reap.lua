@@ -1,0 +1,75 @@
+-- Takes away what a dead node said of one partition; called until nothing is left. Whoever calls it, and however many do at
+-- once, the result is the same.
+--
+-- KEYS: the node's tombstone, channels of the node, numbers taken from nodes, occupied channels, then for each channel to
+--       be done: facts, users.
+-- ARGV: node, seconds the tombstone stands, most channels at a time, then for each channel: name, topic, sealed notice.
+-- Returns names of channels that are still to be done.
+local node = ARGV[1]
+local mine = node .. '/'
+
+-- First of all: from now on nothing that the node says is taken.
+redis.call('SET', KEYS[1], '', 'EX', ARGV[2])
+redis.call('HDEL', KEYS[3], node)
+
+-- Fields looked at before other clients of Redis get their turn.
+local budget = 20000
+
+-- What is left of a number; what is none, or nothing, goes.
+local function take(key, field, count)
+  local left = redis.pcall('HINCRBY', key, field, string.format('-%.0f', count))
+  if type(left) ~= 'number' or left <= 0 then
+    redis.call('HDEL', key, field)
+    return 0
+  end
+  return left
+end
+
+local function take_users(facts, users)
+  local changed = false
+  for _, field in ipairs(redis.call('HKEYS', facts)) do
+    budget = budget - 1
+    if string.sub(field, 1, #mine) == mine then
+      redis.call('HDEL', facts, field)
+      take(users, string.sub(field, #mine + 1), 1)
+      changed = true
+    end
+  end
+  return changed
+end
+
+local function take_count(facts, channel)
+  local count = tonumber(redis.call('HGET', facts, '#' .. node) or 0) or 0
+  redis.call('HDEL', facts, '#' .. node)
+  if count > 0 then
+    take(KEYS[4], channel, count)
+  end
+  return count > 0
+end
+
+local function announce(facts, channel, topic, notice)
+  local now = redis.call('TIME')
+  local follows = tonumber(redis.call('HGET', facts, '@') or 0) or 0
+  local version = math.max(follows + 1, tonumber(now[1]) * 1000000 + tonumber(now[2]))
+  redis.call('HSET', facts, '@', string.format('%.0f', version))
+  if redis.call('HEXISTS', KEYS[4], channel) == 0 then
+    -- As facts.lua: the version stays for those who come back soon.
+    redis.call('EXPIRE', facts, 60)
+  end
+  redis.call('SPUBLISH', topic, string.format('gone:%.0f:%.0f:', follows, version) .. notice)
+end
+
+for i = 0, (#KEYS - 4) / 2 - 1 do
+  local facts, users = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
+  local channel, topic, notice = ARGV[4 + 3 * i], ARGV[5 + 3 * i], ARGV[6 + 3 * i]
+  if budget <= 0 then
+    break
+  end
+  local had_users = take_users(facts, users)
+  local had_count = take_count(facts, channel)
+  redis.call('SREM', KEYS[2], channel)
+  if had_users or had_count then
+    announce(facts, channel, topic, notice)
+  end
+end
+return redis.call('SRANDMEMBER', KEYS[2], ARGV[3])
