@@ -27,7 +27,7 @@ pub(crate) struct App {
     /// [`Registration`](crate::registration::Registration).
     pub(crate) connections: DashMap<SocketId, Arc<Outbound>>,
     /// Places for connections.
-    pub(crate) quota: Quota,
+    pub(crate) quota: Arc<Quota>,
     /// Who is who among the connections.
     pub(crate) users: Arc<Users>,
     /// The last events of its cache channels.
@@ -54,7 +54,7 @@ impl App {
             config,
             channels: Arc::new(Channels::new(facts.clone())),
             connections: DashMap::new(),
-            quota: Quota::default(),
+            quota: Arc::default(),
             users: Arc::default(),
             cache: Arc::new(Cache::new(ttl, facts.clone())),
             cluster: Cluster::default(),

@@ -22,7 +22,7 @@ use crate::cache::Cache;
 use crate::channel::To;
 use crate::channels::Channels;
 use crate::config::ClusterConfig;
-use crate::registration::random_number;
+use crate::registration::{Quota, random_number};
 
 /// How long a client's request may wait for the cluster.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -44,7 +44,7 @@ impl Cluster {
 
     fn join(app: &App, engine: Arc<dyn Engine>, notices: Notices, origin: Origin, limit: usize) {
         let (channels, cache) = (app.channels.clone(), app.cache.clone());
-        let remote = Arc::new(Remote { channels, cache });
+        let remote = Arc::new(Remote { channels, cache, quota: app.quota.clone() });
         app.cluster.0.get_or_init(|| Node::start(engine, notices, remote, origin, limit));
     }
 
@@ -107,6 +107,7 @@ impl Cluster {
 struct Remote {
     channels: Arc<Channels>,
     cache: Arc<Cache>,
+    quota: Arc<Quota>,
 }
 
 impl Listener for Remote {
@@ -127,5 +128,9 @@ impl Listener for Remote {
 
     fn cache_ttl(&self) -> Duration {
         self.cache.ttl()
+    }
+
+    fn connections(&self) -> u64 {
+        self.quota.taken() as u64
     }
 }

@@ -22,6 +22,11 @@ impl Quota {
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < limit).then_some(n + 1)).is_ok()
     }
 
+    /// How many are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
     fn give_back(&self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

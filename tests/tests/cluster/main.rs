@@ -3,4 +3,5 @@
 mod contract;
 mod contract_leases;
 mod events;
+mod lives;
 mod nodes;

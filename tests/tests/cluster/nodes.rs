@@ -1,7 +1,7 @@
 //! Nodes over a place where they meet: what one publishes the others deliver, once and in order, through cuts and losses.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gema_cluster::engine::Engine;
@@ -18,7 +18,7 @@ const LIMIT: usize = 1024 * 1024;
 /// What a node delivered: the channel, the text, and whether it came from the log.
 type Delivered = (String, String, bool);
 
-struct Recorder(mpsc::Sender<Delivered>);
+struct Recorder(mpsc::Sender<Delivered>, Arc<AtomicU64>);
 
 impl Listener for Recorder {
     fn deliver(&self, channel: &ChannelName, event: Event, published_ms: Option<u64>) {
@@ -33,26 +33,33 @@ impl Listener for Recorder {
     fn cache_ttl(&self) -> Duration {
         Duration::from_secs(60)
     }
+
+    fn connections(&self) -> u64 {
+        self.1.load(Ordering::Relaxed)
+    }
 }
 
-struct Running {
-    node: Node,
-    engine: Arc<MemoryEngine>,
+pub(super) struct Running {
+    pub(super) node: Node,
+    pub(super) engine: Arc<MemoryEngine>,
+    pub(super) connections: Arc<AtomicU64>,
     delivered: mpsc::Receiver<Delivered>,
 }
 
 impl Running {
-    async fn start(memory: &Memory, origin: u128) -> Self {
+    pub(super) async fn start(memory: &Memory, origin: u128) -> Self {
         let (engine, notices) = memory.join();
         let engine = Arc::new(engine);
         let (record, delivered) = mpsc::channel(10_000);
-        let node = Node::start(engine.clone(), notices, Arc::new(Recorder(record)), Origin(origin), LIMIT);
-        let running = Self { node, engine, delivered };
+        let connections: Arc<AtomicU64> = Arc::default();
+        let recorder = Arc::new(Recorder(record, connections.clone()));
+        let node = Node::start(engine.clone(), notices, recorder, Origin(origin), LIMIT);
+        let running = Self { node, engine, connections, delivered };
         running.linked(true).await;
         running
     }
 
-    async fn linked(&self, linked: bool) {
+    pub(super) async fn linked(&self, linked: bool) {
         timeout(PATIENCE, async {
             while self.node.is_linked() != linked {
                 sleep(Duration::from_millis(1)).await;

@@ -55,9 +55,11 @@ impl Hearing {
                 self.shared.linked.store(true, Ordering::Release);
                 self.shared.to_hold.notify_one();
                 self.shared.to_tell.notify_one();
+                self.shared.life.on_up();
             }
             Notice::Down => {
                 self.shared.linked.store(false, Ordering::Release);
+                self.shared.life.on_down();
                 self.shared.interest.lock().unlinked();
                 let held = &self.shared.interest;
                 self.inboxes.retain(|channel, _| held.lock().is_needed(channel));
@@ -82,6 +84,7 @@ impl Hearing {
                 }
             }
             Change::LetGo(channels) => channels.iter().for_each(|channel| drop(self.inboxes.remove(channel))),
+            Change::Settled => {}
         }
     }
 

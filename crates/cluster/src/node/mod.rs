@@ -1,10 +1,12 @@
 //! One app of this node among the others: tells them what is published here, and hears what is published there.
 //!
-//! Nothing here is waited for by a local delivery. Three tasks do the work: [`telling`] empties what is outgoing,
-//! [`holding`] asks for topics, [`hearing`] orders what comes. They end with the [`Node`].
+//! Nothing here is waited for by a local delivery. Tasks do the work: [`telling`] empties what is outgoing, [`holding`]
+//! asks for topics, [`hearing`] orders what comes, [`lease`] says that this node lives and takes away what the dead have
+//! said. They end with the [`Node`].
 
 mod hearing;
 mod holding;
+mod lease;
 mod telling;
 
 use std::collections::HashMap;
@@ -20,11 +22,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::engine::{Engine, Notices};
 use crate::entry::{Event, Origin};
+use crate::identity::Identity;
 use crate::interest::Interest;
 use crate::outgoing::{Full, Outgoing};
+pub use lease::Deaths;
+use lease::Life;
 
 /// How long a publisher that asked for it waits until the cluster has its event.
 pub const ACKNOWLEDGE: Duration = Duration::from_secs(2);
+/// How long a question may wait for the cluster's answer.
+pub const PATIENCE: Duration = Duration::from_millis(250);
 /// Topics that may be confirmed before the hearing task has noticed.
 const CHANGES: usize = 1_024;
 
@@ -39,6 +46,9 @@ pub trait Listener: Send + Sync + 'static {
 
     /// How long a cache channel keeps its last event.
     fn cache_ttl(&self) -> Duration;
+
+    /// How many clients are connected to this node.
+    fn connections(&self) -> u64;
 }
 
 /// What has been lost for good, in events.
@@ -60,6 +70,8 @@ struct Shared {
     engine: Arc<dyn Engine>,
     listener: Arc<dyn Listener>,
     origin: Origin,
+    identity: Identity,
+    life: Life,
     born: Instant,
     linked: AtomicBool,
     outgoing: Mutex<Outgoing>,
@@ -75,6 +87,8 @@ struct Shared {
 enum Change {
     Held(Vec<ChannelName>),
     LetGo(Vec<ChannelName>),
+    /// Whoever is missing from a snapshot has left, from now on.
+    Settled,
 }
 
 /// The cluster has not confirmed an event. It may still get it: the publisher decides whether to repeat it.
@@ -92,9 +106,11 @@ impl Node {
         limit: usize,
     ) -> Self {
         let shared = Arc::new(Shared {
+            life: Life::new(engine.lease()),
             engine,
             listener,
             origin,
+            identity: Identity::new(origin),
             born: Instant::now(),
             linked: AtomicBool::new(false),
             outgoing: Mutex::new(Outgoing::new(origin, limit)),
@@ -107,6 +123,8 @@ impl Node {
         let ending = CancellationToken::new();
         let (changes, changed) = mpsc::channel(CHANGES);
         tokio::spawn(ending.clone().run_until_cancelled_owned(telling::run(shared.clone())));
+        tokio::spawn(ending.clone().run_until_cancelled_owned(lease::run(shared.clone(), changes.clone())));
+        tokio::spawn(ending.clone().run_until_cancelled_owned(lease::reap(shared.clone())));
         tokio::spawn(ending.clone().run_until_cancelled_owned(holding::run(shared.clone(), changes)));
         tokio::spawn(ending.clone().run_until_cancelled_owned(hearing::run(
             shared.clone(),
@@ -167,6 +185,26 @@ impl Node {
     #[must_use]
     pub fn losses(&self) -> &Arc<Losses> {
         &self.shared.losses
+    }
+
+    /// The id under which this node speaks of its clients now.
+    #[must_use]
+    pub fn id(&self) -> Origin {
+        self.shared.identity.current()
+    }
+
+    /// What happened to leases so far.
+    #[must_use]
+    pub fn deaths(&self) -> &Arc<Deaths> {
+        &self.shared.life.deaths
+    }
+
+    /// How many clients are connected to all nodes; of the other nodes as they said last, or before the link broke.
+    pub async fn connections(&self) -> u64 {
+        if self.is_linked() {
+            let _ = timeout(PATIENCE, self.shared.life.ask()).await;
+        }
+        self.shared.listener.connections() + self.shared.life.elsewhere()
     }
 
     /// Ends when everything published here is in Redis; the caller bounds the wait.

@@ -1,0 +1,142 @@
+//! Nodes that die, sleep, are cut off or are forgotten. Time is the test's own: nobody waits for a lease to end.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gema_cluster::engine::Engine;
+use gema_cluster::entry::Origin;
+use gema_cluster::lease::LEASE;
+use gema_cluster::memory::Memory;
+use gema_cluster::telling::{Telling, Told};
+use tokio::time::{Instant, sleep};
+
+use super::contract::{channel, telling};
+use super::nodes::Running;
+
+/// Within this a dead node is to be gone.
+const GONE: Duration = Duration::from_secs(15);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Says under a node's id that ann is there.
+async fn ann_is_at(running: &Running, number: u64) -> Told {
+    let ann = Telling { node: running.node.id(), ..telling(number, 1, &[("ann", true)]) };
+    running.engine.tell(&ann).await.expect("an answer")
+}
+
+/// The nodes that are said to have clients.
+async fn said_of(running: &Running) -> Vec<Origin> {
+    let snapshot = running.engine.snapshot(&channel("presence-c")).await.expect("an answer");
+    snapshot.facts.iter().map(|fact| fact.node).collect()
+}
+
+/// How long it takes until exactly these have clients.
+async fn until_said_of(running: &Running, expected: &[Origin]) -> Duration {
+    let start = Instant::now();
+    while said_of(running).await != expected {
+        assert!(start.elapsed() < 10 * LEASE, "never: {:?}", said_of(running).await);
+        sleep(SECOND / 10).await;
+    }
+    start.elapsed()
+}
+
+fn lost(running: &Running) -> u64 {
+    running.node.deaths().leases_lost.load(Ordering::Relaxed)
+}
+
+fn reaped(running: &Running) -> u64 {
+    running.node.deaths().nodes_reaped.load(Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dead_are_gone_soon_and_buried_once() {
+    let memory = Memory::default();
+    let (a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    let c = Running::start(&memory, 3).await;
+    sleep(2 * LEASE).await;
+    ann_is_at(&a, 1).await;
+    ann_is_at(&b, 2).await;
+    drop(a);
+    let took = until_said_of(&c, &[Origin(2)]).await;
+    assert!(took > LEASE * 7 / 10 && took < GONE, "{took:?}");
+    sleep(SECOND).await;
+    assert_eq!((reaped(&b) + reaped(&c), lost(&b) + lost(&c)), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_judges_nobody() {
+    let memory = Memory::default();
+    let a = Running::start(&memory, 1).await;
+    ann_is_at(&a, 1).await;
+    drop(a);
+    sleep(LEASE).await;
+    let b = Running::start(&memory, 2).await;
+    let took = until_said_of(&b, &[]).await;
+    assert!(took >= LEASE && took < GONE, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_cut_off_for_long_is_another_one_afterwards() {
+    let memory = Memory::default();
+    let (a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    sleep(2 * LEASE).await;
+    ann_is_at(&a, 1).await;
+    a.engine.set_link(false);
+    let took = until_said_of(&b, &[]).await;
+    assert!(took < GONE, "{took:?}");
+    assert_eq!(a.node.id(), Origin(1), "nobody could tell it");
+    a.engine.set_link(true);
+    sleep(SECOND).await;
+    assert_ne!(a.node.id(), Origin(1));
+    assert_eq!((lost(&a), lost(&b), reaped(&b)), (1, 0, 1));
+    assert!(matches!(ann_is_at(&a, 1).await, Told::Taken(_)));
+    sleep(3 * LEASE).await;
+    assert_eq!(said_of(&b).await, [a.node.id()], "it lives on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_cut_changes_nothing_but_who_may_judge() {
+    let memory = Memory::default();
+    let (a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    sleep(2 * LEASE).await;
+    ann_is_at(&b, 1).await;
+    a.engine.set_link(false);
+    sleep(LEASE / 2).await;
+    a.engine.set_link(true);
+    drop(b);
+    let took = until_said_of(&a, &[]).await;
+    assert!(took >= LEASE && took < GONE, "{took:?}");
+    assert_eq!((a.node.id(), lost(&a)), (Origin(1), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_forgotten_is_another_one_and_takes_its_old_words_away() {
+    let memory = Memory::default();
+    let a = Running::start(&memory, 1).await;
+    sleep(SECOND).await;
+    memory.restart();
+    ann_is_at(&a, 1).await;
+    until_said_of(&a, &[]).await;
+    assert_ne!(a.node.id(), Origin(1));
+    assert_eq!(lost(&a), 1);
+    let late = Telling { node: Origin(1), ..telling(9, 1, &[("ann", true)]) };
+    assert_eq!(a.engine.tell(&late).await, Ok(Told::Dead));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_counted_over_the_living() {
+    let memory = Memory::default();
+    let (a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    a.connections.store(3, Ordering::Relaxed);
+    b.connections.store(4, Ordering::Relaxed);
+    sleep(SECOND).await;
+    assert_eq!((a.node.connections().await, b.node.connections().await), (7, 7));
+    b.connections.store(5, Ordering::Relaxed);
+    assert_eq!(b.node.connections().await, 8, "of itself it knows");
+    assert_eq!(a.node.connections().await, 8, "and has told with its question");
+    drop(b);
+    sleep(GONE).await;
+    assert_eq!(a.node.connections().await, 3);
+    a.engine.set_link(false);
+    a.linked(false).await;
+    assert_eq!(a.node.connections().await, 3);
+}
