@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::{Duration, sleep};
 
-use crate::{Api, Authority, Certificate, Client, PATIENCE, Trust};
+use crate::{Api, Authority, Certificate, Client, Metrics, PATIENCE, Trust, request};
 
 /// How a process is to be started.
 #[derive(Clone, Debug)]
@@ -201,6 +201,34 @@ impl Gema {
     /// The `auth` of a private channel for this client.
     pub fn auth(&self, client: &Client, channel: &str) -> String {
         sign_channel(&self.app, &client.socket_id, channel, None)
+    }
+
+    /// Where it shows metrics. Only if it was started with `GEMA_METRICS_PORT`.
+    pub fn metrics_at(&self) -> SocketAddr {
+        address(&self.log(), "metrics on ").expect("a server that shows metrics")
+    }
+
+    /// Its metrics of this moment.
+    pub async fn metrics(&self) -> Metrics {
+        let answer = request(self.metrics_at(), "GET", "/metrics", &[], b"").await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "text/plain; version=0.0.4; charset=utf-8")
+        );
+        Metrics::parse(&answer.body)
+    }
+
+    /// Its metrics once they are as they should be.
+    pub async fn metrics_when(&self, right: impl Fn(&Metrics) -> bool) -> Metrics {
+        let start = Instant::now();
+        loop {
+            let metrics = self.metrics().await;
+            if right(&metrics) {
+                return metrics;
+            }
+            assert!(start.elapsed() < PATIENCE, "not right after {PATIENCE:?}: {metrics:#?}");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// What the process has written so far.

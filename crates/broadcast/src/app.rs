@@ -12,6 +12,7 @@ use crate::channel::Channel;
 use crate::channels::Channels;
 use crate::cluster::Cluster;
 use crate::config::{AppConfig, Config, ConfigError};
+use crate::metrics::{Traffic, WebhookCounts};
 use crate::outbound::Outbound;
 use crate::registration::Quota;
 use crate::users::Users;
@@ -38,6 +39,10 @@ pub(crate) struct App {
     pub(crate) faults: AtomicUsize,
     /// What its webhooks are about; `None` without webhooks.
     pub(crate) facts: Option<Arc<Facts>>,
+    /// What has come in and gone out.
+    pub(crate) traffic: Arc<Traffic>,
+    /// What became of its webhooks.
+    pub(crate) webhooks: Arc<WebhookCounts>,
 }
 
 /// All apps of a server.
@@ -50,9 +55,10 @@ impl App {
     fn new(config: AppConfig, fact_bytes: usize) -> Self {
         let facts = Facts::wanted_by(&config.webhooks, fact_bytes);
         let ttl = config.limits.cache_ttl;
+        let traffic: Arc<Traffic> = Arc::default();
         Self {
             config,
-            channels: Arc::new(Channels::new(facts.clone())),
+            channels: Arc::new(Channels::new(facts.clone(), traffic.clone())),
             connections: DashMap::new(),
             quota: Arc::default(),
             users: Arc::default(),
@@ -60,6 +66,8 @@ impl App {
             cluster: Cluster::default(),
             faults: AtomicUsize::new(0),
             facts,
+            traffic,
+            webhooks: Arc::default(),
         }
     }
 

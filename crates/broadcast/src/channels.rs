@@ -6,12 +6,14 @@ use dashmap::DashMap;
 use gema_protocol::channel::ChannelName;
 
 use crate::channel::{Channel, Joined, Joiner, Refused};
+use crate::metrics::Traffic;
 use crate::webhooks::Facts;
 
 /// Occupied channels by name.
 pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
     facts: Option<Arc<Facts>>,
+    traffic: Arc<Traffic>,
 }
 
 /// The presence channel has as many members as it may: this many.
@@ -19,9 +21,9 @@ pub(crate) struct Channels {
 pub(crate) struct Full(pub(crate) usize);
 
 impl Channels {
-    /// None yet. Each will report to `facts`.
-    pub(crate) fn new(facts: Option<Arc<Facts>>) -> Self {
-        Self { map: DashMap::new(), facts }
+    /// None yet. Each will report to `facts` and count what it delivers in `traffic`.
+    pub(crate) fn new(facts: Option<Arc<Facts>>, traffic: Arc<Traffic>) -> Self {
+        Self { map: DashMap::new(), facts, traffic }
     }
 
     /// The channel, if anybody subscribes to it.
@@ -68,7 +70,7 @@ impl Channels {
         if let Some(channel) = self.get(name) {
             return channel;
         }
-        let new = || Arc::new(Channel::new(name.clone(), self.facts.clone()));
+        let new = || Arc::new(Channel::new(name.clone(), self.facts.clone(), self.traffic.clone()));
         self.map.entry(name.clone()).or_insert_with(new).clone()
     }
 

@@ -60,6 +60,16 @@ impl Cluster {
         self.0.get().is_some()
     }
 
+    /// Does the link stand? False on a node that is alone.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.0.get().is_some_and(Node::is_linked)
+    }
+
+    /// A number that the tie has counted; 0 on a node that is alone.
+    pub(crate) fn counted(&self, read: impl FnOnce(&Node) -> u64) -> u64 {
+        self.0.get().map_or(0, read)
+    }
+
     /// Gives an event to the other nodes. What there is no room for is counted there.
     pub(crate) fn tell(&self, channel: &ChannelName, event: impl FnOnce() -> Event) {
         if let Some(node) = self.0.get() {

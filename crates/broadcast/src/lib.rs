@@ -4,7 +4,7 @@
 //! the signed HTTP API of publishers (`/apps/{id}/…`, see [`api`]). The wire format and every rule that needs no socket
 //! live in `gema_protocol`.
 //!
-//! What an app's back end is told of it goes through [`webhooks`].
+//! What an app's back end is told of it goes through [`webhooks`], what its operator can see through [`metrics`].
 //!
 //! An event's way: [`api::router`] → [`api::publish`] → [`channel`] → [`outbound`].
 
@@ -18,6 +18,7 @@ mod config;
 mod connection;
 mod goodbye;
 mod in_place;
+mod metrics;
 mod outbound;
 mod registration;
 mod server;

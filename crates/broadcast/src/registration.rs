@@ -58,6 +58,7 @@ impl Registration {
         let outbound = Outbound::new(id, transport, queue_bytes).speaking(version).greeting(greeting);
         let outbound = Arc::new(outbound);
         app.connections.insert(outbound.id(), outbound.clone());
+        app.traffic.opened.add(1);
         Ok(Self { app, outbound })
     }
 

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api::router;
 use crate::app::Apps;
@@ -25,6 +25,7 @@ use crate::cluster::Cluster;
 use crate::config::{Config, ConfigError};
 use crate::goodbye::Goodbye;
 use crate::in_place::InPlace;
+use crate::metrics::{self, Site, Tally};
 use crate::webhooks::{HttpPost, Running};
 
 /// Sockets that may wait to be accepted: room for everybody who comes back after a restart.
@@ -47,6 +48,8 @@ pub struct Server {
     shared: Arc<Shared>,
     /// Sends webhooks, if there is an app with some.
     post: Option<Arc<HttpPost>>,
+    /// Where metrics are asked for.
+    metrics: Option<TcpListener>,
 }
 
 /// What every request needs.
@@ -61,6 +64,10 @@ pub(crate) struct Shared {
     pub(crate) requests: TaskTracker,
     /// The tasks that own WebSocket connections, goodbye included.
     pub(crate) connections: TaskTracker,
+    /// Answers by route and status.
+    pub(crate) requests_answered: Tally<(&'static str, u16)>,
+    /// Refused handshakes by close code.
+    pub(crate) refusals: Tally<u16>,
 }
 
 /// How a run ended.
@@ -99,9 +106,18 @@ impl Server {
                 ending: CancellationToken::new(),
                 requests: TaskTracker::new(),
                 connections: TaskTracker::new(),
+                requests_answered: Tally::default(),
+                refusals: Tally::default(),
             }),
             post,
+            metrics: None,
         })
+    }
+
+    /// Shows metrics to whoever asks at this listener, over plain HTTP, as long as the server runs.
+    #[must_use]
+    pub fn with_metrics(self, listener: TcpListener) -> Self {
+        Self { metrics: Some(listener), ..self }
     }
 }
 
@@ -119,11 +135,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown` ends; then refuses new sockets, lets requests finish and closes every connection with 4200,
 /// on which pusher-js comes back at once. Webhooks of all this are sent before it returns, as far as their time allows.
 pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
-    let Server { shared, post } = server;
+    let Server { shared, post, metrics } = server;
     let webhooks = Running::start(shared.apps.all(), &shared.config, post.as_ref());
     if let Some(cluster) = &shared.config.cluster {
         shared.apps.all().for_each(|app| Cluster::join_redis(app, cluster));
     }
+    let site = Arc::new(Site { shared: shared.clone(), waiting: webhooks.waiting() });
+    let _metrics = metrics.map(|at| AbortOnDropHandle::new(tokio::spawn(metrics::serve(site, at))));
     tokio::select! {
         () = accept_all(&shared, &listener) => {}
         () = sweep_caches(&shared) => {}

@@ -110,6 +110,7 @@ async fn take_over(
     match registered {
         Ok(registration) => shared.connections.spawn(connection::serve(registration, early)),
         Err((code, transport)) => {
+            shared.refusals.add(code.code());
             let outbound = Outbound::new(random_id(), transport, queue_bytes);
             shared.connections.spawn(connection::refuse(outbound, Goodbye::refusal(code)))
         }

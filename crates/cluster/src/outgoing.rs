@@ -198,6 +198,12 @@ impl Outgoing {
         self.lanes.values().flat_map(|lane| &lane.entries).map(|kept| kept.entry.events.len()).sum()
     }
 
+    /// Bytes that these events take.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.lanes.values().flat_map(|lane| &lane.entries).map(|kept| kept.bytes).sum()
+    }
+
     /// Gives up what Redis has taken, oldest first, until `size` more bytes fit.
     fn make_room(&mut self, size: usize) -> Result<(), Full> {
         while self.bytes + size > self.limit {

@@ -14,6 +14,7 @@ use gema_protocol::rate_limit::Rate;
 use gema_protocol::webhook::{Filter, Kind};
 use gema_tls::Acceptor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::net::TcpListener;
 
 use crate::failure::Failure;
 use crate::listen::from_here;
@@ -24,11 +25,12 @@ const USUAL_REQUEST_SIZE: usize = 10_000;
 
 /// The broadcast server.
 ///
-/// `drain`: how long it may take to end.
+/// `drain`: how long it may take to end. `metrics`: where it shows metrics.
 pub(crate) fn broadcast(
     settings: &Settings,
     tls: Option<Acceptor>,
     drain: Duration,
+    metrics: Option<TcpListener>,
 ) -> Result<gema_broadcast::Server, Failure> {
     let process = &settings.process;
     let app = |(credentials, app): &(Credentials, App)| {
@@ -45,7 +47,11 @@ pub(crate) fn broadcast(
     // The rest of the time is for saying what is left.
     config.drain = drain.mul_f64(0.9);
     config.cluster = if process.scaling_enabled { Some(cluster(process)?) } else { None };
-    gema_broadcast::Server::new(config).map_err(|error| error.to_string().into())
+    let server = gema_broadcast::Server::new(config).map_err(|error| error.to_string())?;
+    Ok(match metrics {
+        Some(listener) => server.with_metrics(listener),
+        None => server,
+    })
 }
 
 /// Where the servers meet that share channels.

@@ -146,6 +146,11 @@ pub(crate) fn not_confirmed() -> Answer {
     text(StatusCode::SERVICE_UNAVAILABLE, reason).with(header::RETRY_AFTER, "1")
 }
 
+/// 503: the server drains. Its balancer asks, and sends new clients elsewhere.
+pub(crate) fn draining() -> Answer {
+    Answer { status: StatusCode::SERVICE_UNAVAILABLE, ..json(&serde_json::json!({ "status": "draining" })) }
+}
+
 /// Plain text with any status.
 pub(crate) fn text(status: StatusCode, reason: impl Into<String>) -> Answer {
     Answer { status, content_type: "text/plain; charset=utf-8", body: reason.into().into(), extra: None }

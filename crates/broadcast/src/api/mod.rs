@@ -9,6 +9,7 @@ mod channel_users;
 mod channels;
 mod connections;
 mod events;
+pub(crate) mod health;
 mod info;
 mod publish;
 pub(crate) mod router;

@@ -57,6 +57,7 @@ async fn publish_within(
     if targets.any(|name| is_full(app, name, backlog)) {
         return Err(answer::backlog_full());
     }
+    app.traffic.published.add(events.iter().map(|event| event.channels.len()).sum());
     // Every event is handed over before the first wait, so that a cancelled request cannot publish half a batch.
     let mut deliveries: Vec<Delivery> = Vec::new();
     for event in events {

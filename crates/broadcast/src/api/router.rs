@@ -8,7 +8,7 @@ use hyper::{Method, Request, Response};
 
 use super::answer::{self, Answer, Body};
 use super::authenticate::{self, Signed, authenticate};
-use super::{batch_events, body, channel, channel_users, channels, connections, events, terminate};
+use super::{batch_events, body, channel, channel_users, channels, connections, events, health, terminate};
 use crate::server::Shared;
 use crate::upgrade;
 
@@ -17,18 +17,31 @@ pub(crate) async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Re
     let path = request.uri().path().to_owned();
     let path = path.strip_prefix(shared.path.as_str()).unwrap_or_default();
     let segments: Vec<&str> = path.split('/').collect();
+    let response = respond(&shared, request, path, &segments).await;
+    shared.requests_answered.add((label(&segments), response.status().as_u16()));
+    response
+}
+
+async fn respond(
+    shared: &Arc<Shared>,
+    request: Request<Incoming>,
+    path: &str,
+    segments: &[&str],
+) -> Response<Body> {
     if let ["", "app", key] = segments[..]
         && request.method() == Method::GET
     {
-        return upgrade::answer(&shared, request, key);
+        return upgrade::answer(shared, request, key);
     }
     let (head, mut body) = request.into_parts();
     let answer = match segments[..] {
         ["", "app", _] => answer::method_not_allowed("GET"),
-        ["", "up"] if head.method == Method::GET => up(),
-        ["", "up"] => answer::method_not_allowed("GET"),
+        ["", "up" | "live" | "ready"] if head.method != Method::GET => answer::method_not_allowed("GET"),
+        ["", "up"] => up(),
+        ["", "live"] => health::live(),
+        ["", "ready"] => health::ready(shared),
         ["", ref endpoint @ ..] => {
-            let outcome = signed(&shared, &head, &mut body, path, endpoint).await;
+            let outcome = signed(shared, &head, &mut body, path, endpoint).await;
             outcome.unwrap_or_else(|refusal| refusal)
         }
         _ => answer::not_found(),
@@ -93,6 +106,30 @@ async fn dispatch(shared: &Shared, request: &Signed<'_>, endpoint: &[&str]) -> R
         ["users", user, "terminate_connections"] => Ok(terminate::post(request, user)),
         ["connections"] => Ok(connections::get(request)),
         _ => Err(answer::not_found()),
+    }
+}
+
+/// The route as metrics name it: few, whatever is asked for.
+fn label(segments: &[&str]) -> &'static str {
+    match segments {
+        ["", "app", _] => "/app/{key}",
+        ["", "up"] => "/up",
+        ["", "live"] => "/live",
+        ["", "ready"] => "/ready",
+        ["", "apps", _, endpoint @ ..] => match endpoint {
+            ["events"] => "/apps/{id}/events",
+            ["batch_events"] => "/apps/{id}/batch_events",
+            ["channels"] => "/apps/{id}/channels",
+            ["channels", _] => "/apps/{id}/channels/{name}",
+            ["channels", _, "users"] => "/apps/{id}/channels/{name}/users",
+            ["channels", _, "stats"] => "/apps/{id}/channels/{name}/stats",
+            ["channels", _, "events"] => "/apps/{id}/channels/{name}/events",
+            ["users", _, "terminate_connections"] => "/apps/{id}/users/{user}/terminate_connections",
+            ["connections"] => "/apps/{id}/connections",
+            _ => "other",
+        },
+        ["", "users", _, "terminate_connections"] => "/users/{user}/terminate_connections",
+        _ => "other",
     }
 }
 

@@ -29,9 +29,10 @@ use tokio::sync::oneshot;
 use door::Door;
 pub(crate) use door::Refused;
 use members::{CHUNK, Chunk, Slot, Subscription};
-use round::Round;
 pub(crate) use round::To;
+use round::{Round, Sent};
 
+use crate::metrics::Traffic;
 use crate::outbound::Outbound;
 use crate::webhooks::Facts;
 
@@ -42,6 +43,7 @@ pub(crate) struct Channel {
     pending: Mutex<Pending>,
     /// Where it reports to, if there are webhooks about it.
     facts: Option<Arc<Facts>>,
+    traffic: Arc<Traffic>,
 }
 
 #[derive(Default)]
@@ -118,9 +120,9 @@ impl Delivery {
 
 impl Channel {
     /// An empty channel.
-    pub(crate) fn new(name: ChannelName, facts: Option<Arc<Facts>>) -> Self {
+    pub(crate) fn new(name: ChannelName, facts: Option<Arc<Facts>>, traffic: Arc<Traffic>) -> Self {
         let facts = facts.filter(|_| concerns(&name));
-        Self { name, door: Mutex::default(), pending: Mutex::default(), facts }
+        Self { name, door: Mutex::default(), pending: Mutex::default(), facts, traffic }
     }
 
     /// The channel's name.
@@ -236,9 +238,11 @@ impl Channel {
     fn flush_in_place(self: &Arc<Self>) {
         let Some(round) = self.next_round() else { return };
         let frames = round.frames();
+        let mut sent = Sent::default();
         for chunk in self.snapshot() {
-            frames.send_to(&chunk);
+            frames.send_to(&chunk, &mut sent);
         }
+        sent.count(&self.traffic);
         round.finish();
         // What came in meanwhile is somebody else's to wait for, not this publisher's to send.
         if self.has_pending() {
@@ -249,10 +253,12 @@ impl Channel {
     async fn flush_in_turns(self: Arc<Self>) {
         while let Some(round) = self.next_round() {
             let frames = round.frames();
+            let mut sent = Sent::default();
             for chunk in self.snapshot() {
-                frames.send_to(&chunk);
+                frames.send_to(&chunk, &mut sent);
                 tokio::task::yield_now().await;
             }
+            sent.count(&self.traffic);
             round.finish();
         }
     }

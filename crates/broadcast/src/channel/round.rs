@@ -8,6 +8,7 @@ use gema_protocol::socket_id::SocketId;
 use tokio::sync::oneshot;
 
 use super::members::{Chunk, Subscription};
+use crate::metrics::Traffic;
 
 /// One pending event.
 struct Event {
@@ -104,18 +105,23 @@ pub(super) struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    /// Gives each subscriber of the chunk its one write.
-    pub(super) fn send_to(&self, chunk: &Chunk) {
+    /// Gives each subscriber of the chunk its one write. Those who get all are counted by the chunk, not one by one.
+    pub(super) fn send_to(&self, chunk: &Chunk, sent: &mut Sent) {
+        let mut others = 0;
         for subscription in chunk.iter() {
             if self.suits(subscription) {
                 subscription.outbound.send_while(&subscription.live, &self.all);
                 continue;
             }
+            others += 1;
             let rest = concat(self.events, |event| event.is_for(subscription));
             if !rest.is_empty() {
                 subscription.outbound.send_while(&subscription.live, &rest);
             }
+            let events = self.events.iter().filter(|event| event.is_for(subscription)).count();
+            sent.add(1, events, rest.len());
         }
+        sent.add(chunk.len() - others, self.events.len(), self.all.len());
     }
 
     /// Whether every event of the round is for this subscriber.
@@ -123,6 +129,26 @@ impl Frames<'_> {
         subscription.since < self.first
             && self.late.is_none_or(|published_ms| subscription.joined_ms <= published_ms)
             && (self.excepted.is_empty() || self.excepted.binary_search(&subscription.outbound.id()).is_err())
+    }
+}
+
+/// What one flush has handed to subscribers.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    events: usize,
+    bytes: usize,
+}
+
+impl Sent {
+    fn add(&mut self, subscribers: usize, events: usize, bytes: usize) {
+        self.events += subscribers * events;
+        self.bytes += subscribers * bytes;
+    }
+
+    /// Adds it to the app's traffic.
+    pub(super) fn count(&self, traffic: &Traffic) {
+        traffic.delivered.add(self.events);
+        traffic.delivered_bytes.add(self.bytes);
     }
 }
 

@@ -25,7 +25,7 @@ fn confirmation() -> String {
 }
 
 fn channel() -> Arc<Channel> {
-    Arc::new(Channel::new(ChannelName::parse("orders", 200).unwrap(), None))
+    Arc::new(Channel::new(ChannelName::parse("orders", 200).unwrap(), None, Arc::default()))
 }
 
 fn joiner(outbound: &Arc<Outbound>) -> Joiner<'_> {
@@ -71,7 +71,7 @@ async fn a_leave_is_final_also_for_a_fan_out_under_way() {
     channel.leave(&joined);
     let mut round = Round::default();
     round.push(1, Bytes::from_static(b"late"), To::default());
-    round.frames().send_to(&snapshot[0]);
+    round.frames().send_to(&snapshot[0], &mut Sent::default());
     assert_eq!(read_all(&outbound, &mut client).await, "+");
 }
 
@@ -88,7 +88,7 @@ async fn r_reverb_246_the_excluded_socket_misses_its_own_event_only() {
         round.push(number, Bytes::from_static(frame.as_bytes()), To::all_but(except));
     }
     for chunk in channel.snapshot() {
-        round.frames().send_to(&chunk);
+        round.frames().send_to(&chunk, &mut Sent::default());
     }
     assert_eq!(read_all(&a, &mut client_a).await, "+134");
     assert_eq!(read_all(&b, &mut client_b).await, "+124");
@@ -146,7 +146,8 @@ fn events(text: &str) -> Vec<&str> {
 #[tokio::test]
 async fn presence_tells_the_others_once_per_user_and_never_oneself() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None));
+    let channel =
+        Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None, Arc::default()));
     let (first, second) = (member(1), member(2));
     let mut sockets = Vec::new();
     let mut inside = Vec::new();
@@ -186,7 +187,8 @@ fn changes(text: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn threads_that_join_and_leave_as_the_same_users_are_told_in_pairs() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None));
+    let channel =
+        Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None, Arc::default()));
     let (observer, mut client) = pair(&listener).await;
     let watches = member(0);
     let _stays = channel.join(&Joiner { member: Some(&watches), ..joiner(&observer) }).unwrap();
@@ -225,7 +227,8 @@ async fn threads_that_join_and_leave_as_the_same_users_are_told_in_pairs() {
 #[tokio::test]
 async fn a_full_presence_channel_takes_further_connections_of_its_members_only() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let channel = Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None));
+    let channel =
+        Arc::new(Channel::new(ChannelName::parse("presence-a", 200).unwrap(), None, Arc::default()));
     let (outbound, _client) = pair(&listener).await;
     let (first, second) = (member(1), member(2));
     let as_member = |member| Joiner { member: Some(member), most_members: Some(1), ..joiner(&outbound) };

@@ -43,7 +43,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// Serves a connection until it ends. `early`: bytes that came with the upgrade request.
 pub(crate) async fn serve(registration: Registration, mut early: Bytes) {
-    let outbound = registration.outbound().clone();
+    let (outbound, traffic) = (registration.outbound().clone(), registration.app().traffic.clone());
     let mut ending = {
         let mut connection = Box::pin(Connection::open(registration, std::mem::take(&mut early))).await;
         poll_fn(|cx| connection.poll_guarded(cx)).await
@@ -52,6 +52,7 @@ pub(crate) async fn serve(registration: Registration, mut early: Bytes) {
         outbound.close(&last);
     }
     if outbound.state() == State::Dead(Death::TooSlow) {
+        traffic.slow.add(1);
         tracing::info!(socket_id = %outbound.id(), "closed: the client did not read, its queue was full");
     }
     // In a box: every connection would carry the room for its end from the beginning.

@@ -70,11 +70,15 @@ impl Session {
     /// Handles one message at `now`, a time since the connection was opened. A client event's delivery comes back, for
     /// the connection to wait for; or the reason to close the connection now.
     pub(super) fn on_text(&mut self, text: &str, now: Duration) -> Result<Delivery, CloseCode> {
+        let traffic = &self.registration.app().traffic;
+        traffic.received.add(1);
+        traffic.received_bytes.add(text.len());
         if self.messages.as_mut().is_some_and(|limiter| !limiter.allows(now)) {
             return self.refuse_rate();
         }
         let handled = message::parse(text).and_then(|message| self.on_message(message, now));
         Ok(handled.unwrap_or_else(|error| {
+            self.app().traffic.refused.add(1);
             self.outbound().send(&frame::error(&error, None));
             Delivery::done()
         }))
@@ -102,6 +106,7 @@ impl Session {
         let Some(parked) = self.parked.take() else { return };
         let channel = parked.name().clone();
         if let Err(error) = subscribe::resume(self, *parked) {
+            self.app().traffic.refused.add(1);
             self.tell_channel(&channel, &error);
             self.outbound().send(&frame::error(&error, None));
         }
@@ -109,6 +114,7 @@ impl Session {
 
     /// Too many messages: the client is told, and sent away for a second if the app wants that.
     fn refuse_rate(&self) -> Result<Delivery, CloseCode> {
+        self.app().traffic.refused.add(1);
         self.outbound().send(&frame::error(&ErrorEvent::rate_limited(), None));
         if self.app().config.message_rate.is_some_and(|limit| limit.terminate) {
             return Err(CloseCode::RateLimited);

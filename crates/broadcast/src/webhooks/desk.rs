@@ -34,7 +34,7 @@ impl Desk {
         stages: &Stages,
     ) -> Self {
         let decider = Decider::new(Periods { grace: rules.grace, miss: app.config.limits.cache_ttl });
-        let losses = Losses::new(&app.config.credentials.id, "all endpoints");
+        let losses = Losses::new(&app.config.credentials.id, "all endpoints", &app.webhooks);
         Self { facts, decider, endpoints, losses, stages: stages.clone() }
     }
 

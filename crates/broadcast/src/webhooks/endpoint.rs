@@ -16,6 +16,8 @@ use super::delivery::{deliver, pause};
 use super::losses::{self, Losses};
 use super::post::{Post, Request};
 use super::{Stages, Webhook, WebhookRules, WebhookUrl};
+use crate::app::App;
+use crate::metrics::WebhookCounts;
 
 /// An endpoint at work.
 pub(super) struct Endpoint {
@@ -30,17 +32,18 @@ pub(super) struct Endpoint {
     stages: Stages,
     started: Instant,
     complaints: Mutex<RateLimiter>,
+    counts: Arc<WebhookCounts>,
 }
 
 /// A batch that is done with, and why it was given up if it was.
 type Done = (Batch, Result<(), String>);
 
 impl Endpoint {
-    pub(super) fn new(app: &Credentials, webhook: &Webhook, rules: &WebhookRules, stages: &Stages) -> Self {
+    pub(super) fn new(app: &App, webhook: &Webhook, rules: &WebhookRules, stages: &Stages) -> Self {
         let size = if webhook.batching { rules.batch } else { BatchSize { events: 1, ..rules.batch } };
         let seldom = Rate { times: 1, window: losses::PAUSE };
         Self {
-            app: app.clone(),
+            app: app.config.credentials.clone(),
             url: webhook.url.clone(),
             filter: webhook.filter.clone(),
             size,
@@ -50,6 +53,7 @@ impl Endpoint {
             stages: stages.clone(),
             started: Instant::now(),
             complaints: Mutex::new(RateLimiter::new(seldom)),
+            counts: app.webhooks.clone(),
         }
     }
 
@@ -61,9 +65,14 @@ impl Endpoint {
         }
     }
 
+    /// Events that wait here or are on their way, and whose they are.
+    pub(super) fn waiting(&self) -> (&str, usize) {
+        (&self.app.id, self.backlog.lock().len())
+    }
+
     /// Sends until the end, and then what is left.
     pub(super) async fn run<P: Post>(self: Arc<Self>, post: Arc<P>) {
-        let mut losses = Losses::new(&self.app.id, &self.url.to_string());
+        let mut losses = Losses::new(&self.app.id, &self.url.to_string(), &self.counts);
         let mut tries: JoinSet<Done> = JoinSet::new();
         loop {
             // Read before the queue: nothing is added once this is so.
@@ -99,6 +108,7 @@ impl Endpoint {
 
     /// Says that the endpoint does not take its events, but not each time.
     fn complain(&self, why: &str) {
+        self.counts.failed.add(1);
         if self.complaints.lock().allows(self.started.elapsed()) {
             let (app, endpoint) = (&self.app.id, &self.url);
             tracing::warn!(app, %endpoint, "a webhook was not taken and is tried again: {why}");
@@ -107,9 +117,12 @@ impl Endpoint {
 
     fn settle(&self, done: Result<Done, tokio::task::JoinError>, losses: &mut Losses) {
         let Ok((batch, outcome)) = done else { return };
-        if let Err(why) = outcome {
-            let reason = format!("given up after {} seconds: {why}", self.rules.retry.give_up.as_secs());
-            losses.add(&reason, batch.events().len() as u64);
+        match outcome {
+            Ok(()) => self.counts.sent.add(batch.events().len()),
+            Err(why) => {
+                let reason = format!("given up after {} seconds: {why}", self.rules.retry.give_up.as_secs());
+                losses.add(&reason, batch.events().len() as u64);
+            }
         }
         self.backlog.lock().finished(&batch);
     }
@@ -130,7 +143,7 @@ impl Endpoint {
     /// Says how much is lost with the end of the process.
     pub(super) fn report_unsent(&self) {
         let unsent = self.backlog.lock().len() as u64;
-        Losses::new(&self.app.id, &self.url.to_string())
+        Losses::new(&self.app.id, &self.url.to_string(), &self.counts)
             .add("the server stopped before they were taken", unsent);
     }
 }

@@ -1,14 +1,18 @@
 //! Counts events that were not delivered, and says so in the log: at once, then not more often than every ten seconds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::metrics::WebhookCounts;
 
 /// Between two lines of the same kind.
 pub(super) const PAUSE: Duration = Duration::from_secs(10);
 
 /// The losses of one endpoint, or of an app before its endpoints.
 pub(super) struct Losses {
+    counts: Arc<WebhookCounts>,
     app: String,
     endpoint: String,
     /// Not in the log yet, by reason.
@@ -18,9 +22,9 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    pub(super) fn new(app: &str, endpoint: &str) -> Self {
-        let (app, endpoint) = (app.to_owned(), endpoint.to_owned());
-        Self { app, endpoint, fresh: Vec::new(), total: 0, next_line: None }
+    pub(super) fn new(app: &str, endpoint: &str, counts: &Arc<WebhookCounts>) -> Self {
+        let (app, endpoint, counts) = (app.to_owned(), endpoint.to_owned(), counts.clone());
+        Self { counts, app, endpoint, fresh: Vec::new(), total: 0, next_line: None }
     }
 
     /// Counts events lost for this reason.
@@ -29,6 +33,7 @@ impl Losses {
             return;
         }
         self.total += count;
+        self.counts.dropped.add(usize::try_from(count).unwrap_or(usize::MAX));
         match self.fresh.iter_mut().find(|(known, _)| known == reason) {
             Some((_, fresh)) => *fresh += count,
             None => self.fresh.push((reason.to_owned(), count)),

@@ -90,6 +90,17 @@ struct Stages {
     decided: CancellationToken,
 }
 
+/// What waits for endpoints to take it.
+pub(crate) struct Waiting(Vec<Arc<Endpoint>>);
+
+impl Waiting {
+    /// Events of one app, counted once per endpoint.
+    pub(crate) fn of(&self, app_id: &str) -> usize {
+        let all = self.0.iter().map(|endpoint| endpoint.waiting());
+        all.filter(|(owner, _)| *owner == app_id).map(|(_, events)| events).sum()
+    }
+}
+
 /// The tasks of all apps' webhooks.
 pub(crate) struct Running {
     stages: Stages,
@@ -117,16 +128,19 @@ impl Running {
 
     fn add<P: Post>(&mut self, app: &App, facts: &Arc<Facts>, rules: &WebhookRules, post: &Arc<P>) {
         let webhooks = app.config.webhooks.iter();
-        let endpoints: Vec<_> = webhooks
-            .map(|webhook| Endpoint::new(&app.config.credentials, webhook, rules, &self.stages))
-            .map(Arc::new)
-            .collect();
+        let endpoints: Vec<_> =
+            webhooks.map(|webhook| Endpoint::new(app, webhook, rules, &self.stages)).map(Arc::new).collect();
         for endpoint in &endpoints {
             self.tasks.spawn(endpoint.clone().run(post.clone()));
         }
         self.endpoints.extend(endpoints.iter().cloned());
         let desk = Desk::new(app, facts.clone(), endpoints, rules, &self.stages);
         self.desks.spawn(desk.run());
+    }
+
+    /// What waits, to be looked at from time to time.
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting(self.endpoints.clone())
     }
 
     /// The end has begun: what waits for its time is sent now.

@@ -115,9 +115,18 @@ impl Hearing {
         }
     }
 
+    fn count(&self, events: u64, from_log: bool) {
+        let counts = &self.shared.counts;
+        counts.heard.fetch_add(events, Ordering::Relaxed);
+        if from_log {
+            counts.replayed.fetch_add(events, Ordering::Relaxed);
+        }
+    }
+
     fn carry_out(&mut self, channel: &ChannelName, step: Step) {
         for heard in step.deliver {
             let late = heard.from_log.then_some(heard.entry.published_ms);
+            self.count(heard.entry.events.len() as u64, heard.from_log);
             for event in heard.entry.events {
                 self.shared.listener.deliver(channel, event, late);
             }

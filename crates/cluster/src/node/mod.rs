@@ -60,6 +60,17 @@ pub struct Losses {
     pub heard: AtomicU64,
 }
 
+/// What has gone to and fro, in events.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Taken by Redis for the other nodes; those that it forgot and was told again count again.
+    pub told: AtomicU64,
+    /// Of other nodes, delivered here.
+    pub heard: AtomicU64,
+    /// Those of them that came late, from the log.
+    pub replayed: AtomicU64,
+}
+
 /// An app's share of the cluster.
 pub struct Node {
     shared: Arc<Shared>,
@@ -81,6 +92,7 @@ struct Shared {
     to_tell: Notify,
     to_hold: Notify,
     losses: Arc<Losses>,
+    counts: Counts,
 }
 
 /// What the holding task tells the hearing task.
@@ -119,6 +131,7 @@ impl Node {
             to_tell: Notify::new(),
             to_hold: Notify::new(),
             losses: Arc::default(),
+            counts: Counts::default(),
         });
         let ending = CancellationToken::new();
         let (changes, changed) = mpsc::channel(CHANGES);
@@ -205,6 +218,19 @@ impl Node {
             let _ = timeout(PATIENCE, self.shared.life.ask()).await;
         }
         self.shared.listener.connections() + self.shared.life.elsewhere()
+    }
+
+    /// What has gone to and fro so far.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.shared.counts
+    }
+
+    /// What Redis has not taken yet: events, and the bytes they take.
+    #[must_use]
+    pub fn waiting(&self) -> (u64, u64) {
+        let outgoing = self.shared.outgoing.lock();
+        (outgoing.waiting() as u64, outgoing.waiting_bytes() as u64)
     }
 
     /// Ends when everything published here is in Redis; the caller bounds the wait.

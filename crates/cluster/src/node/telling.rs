@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
-use crate::outgoing::Append;
+use crate::outgoing::{Answer, Append};
 
 /// Entries on their way at once.
 const AT_ONCE: usize = 64;
@@ -54,6 +54,9 @@ async fn tell(shared: &Shared, append: &Append) {
     let keep = text.map(|text| (text, shared.listener.cache_ttl()));
     match shared.engine.append(append, keep).await {
         Ok(answer) => {
+            if let Answer::Appended(_) = answer {
+                shared.counts.told.fetch_add(append.entry.events.len() as u64, Ordering::Relaxed);
+            }
             let told = shared.outgoing.lock().answered(&append.channel, answer);
             for publisher in
                 told.and_then(|number| shared.waiting.lock().remove(&number)).into_iter().flatten()

@@ -26,11 +26,12 @@ async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (sockets, sockets_at) = broadcast::bind(process)?;
     let (api, api_at) = attendance::bind(process)?;
+    let metrics = broadcast::bind_metrics(process)?;
     let tls = tls::open(process, Roles::SERVE)?;
     tls::keep_fresh(tls.as_ref())?;
     let limit = Duration::from_secs(process.drain_seconds.get());
     // Requests and events of the API end first and have had their shares by then.
-    let server = wiring::broadcast(settings, tls.clone(), limit / 3)?;
+    let server = wiring::broadcast(settings, tls.clone(), limit / 3, metrics)?;
     let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at), tls };
     let config = wiring::attendance(settings, &listeners)?;
     let node = Node::open(config, api_at).await.map_err(|error| error.to_string())?;

@@ -46,6 +46,7 @@ fn pass_on(
     channel: &Arc<Channel>,
     user_id: Option<&str>,
 ) -> Delivery {
+    session.app().traffic.published.add(1);
     let frame = frame::client_event(&event.event, channel.name(), event.data, user_id);
     let socket_id = session.outbound().id();
     let told = || Event { text: frame::payload(&frame), except: Some(socket_id), keep: false };
