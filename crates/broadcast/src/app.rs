@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use dashmap::DashMap;
+use gema_protocol::channel::ChannelName;
 use gema_protocol::socket_id::SocketId;
+use gema_protocol::webhook::Kind;
+use gema_protocol::webhook::decide::Fact;
 
 use crate::cache::Cache;
 use crate::channel::Channel;
@@ -69,6 +72,21 @@ impl App {
             traffic,
             webhooks: Arc::default(),
         }
+    }
+
+    /// A subscriber has found a cache channel empty. Of all nodes the first says so, without keeping anybody waiting.
+    pub(crate) fn report_miss(self: &Arc<Self>, channel: ChannelName) {
+        let Some(facts) = self.facts.clone().filter(|facts| facts.need(Kind::CacheMiss)) else { return };
+        if !self.cluster.is_on() {
+            return facts.push(Fact::Missed(channel));
+        }
+        let app = self.clone();
+        tokio::spawn(async move {
+            let Some(node) = app.cluster.node() else { return };
+            if node.is_first_miss(&channel, app.cache.ttl()).await {
+                facts.push(Fact::Missed(channel));
+            }
+        });
     }
 
     /// Tells the subscribers how many they are, if the app wants that and the channel has a count.

@@ -5,10 +5,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use gema_cluster::engine::{Engine, Notices};
 use gema_cluster::entry::{Event, Origin};
 use gema_cluster::name::Namespace;
-use gema_cluster::node::{Acknowledged, Listener, Node};
+use gema_cluster::node::{Acknowledged, Listener, Node, PATIENCE};
 use gema_cluster::outgoing::Full;
 use gema_cluster::redis::Redis;
 use gema_cluster::seal::Sealer;
@@ -21,11 +22,12 @@ use crate::app::App;
 use crate::cache::Cache;
 use crate::channel::To;
 use crate::channels::Channels;
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, Termination};
 use crate::registration::{Quota, random_number};
+use crate::users::Users;
 
-/// How long a client's request may wait for the cluster.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// What a termination on the control topic begins with; the user's id follows. Another version may know more commands.
+const TERMINATE: &str = "terminate:";
 
 /// The tie; empty until it is made, and for ever on a node that is alone.
 #[derive(Default)]
@@ -43,9 +45,16 @@ impl Cluster {
     }
 
     fn join(app: &App, engine: Arc<dyn Engine>, notices: Notices, origin: Origin, limit: usize) {
-        let (channels, cache) = (app.channels.clone(), app.cache.clone());
-        let remote = Arc::new(Remote { channels, cache, quota: app.quota.clone() });
-        app.cluster.0.get_or_init(|| Node::start(engine, notices, remote, origin, limit));
+        let remote = Arc::new(Remote {
+            channels: app.channels.clone(),
+            cache: app.cache.clone(),
+            quota: app.quota.clone(),
+            users: app.users.clone(),
+            termination: app.config.termination(),
+        });
+        let node = app.cluster.0.get_or_init(|| Node::start(engine, notices, remote, origin, limit));
+        // Held for ever; nobody waits for it: what comes before it is held is in its log.
+        let _ = node.hold(&ChannelName::control());
     }
 
     /// Ends when what was published here is in Redis; the caller bounds the wait.
@@ -53,6 +62,11 @@ impl Cluster {
         if let Some(node) = self.0.get() {
             node.told().await;
         }
+    }
+
+    /// This node's share of the others, if there are others.
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.0.get()
     }
 
     /// Are there other nodes?
@@ -90,20 +104,42 @@ impl Cluster {
     /// A client needs a channel. The receiver fires once its events of other nodes are heard, or when the client has
     /// waited long enough; `None`: at once.
     pub(crate) fn hold(&self, channel: &ChannelName) -> Option<oneshot::Receiver<()>> {
-        let confirmed = self.0.get()?.hold(channel)?;
+        self.hold_all(std::slice::from_ref(channel))
+    }
+
+    /// As [`Cluster::hold`], for channels that a client needs together.
+    pub(crate) fn hold_all(&self, channels: &[ChannelName]) -> Option<oneshot::Receiver<()>> {
+        let node = self.0.get()?;
+        let confirmed: Vec<_> = channels.iter().filter_map(|channel| node.hold(channel)).collect();
+        if confirmed.is_empty() {
+            return None;
+        }
         let (done, wait) = oneshot::channel();
         tokio::spawn(async move {
             // Late or not, the client goes on; what it would have missed comes from the log.
-            let _ = timeout(PATIENCE, confirmed).await;
+            let _ = timeout(PATIENCE, join_all(confirmed)).await;
             let _ = done.send(());
         });
         Some(wait)
+    }
+
+    /// As [`Cluster::hold`], of users' own channels.
+    pub(crate) fn hold_users<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Option<oneshot::Receiver<()>> {
+        self.node()?;
+        self.hold_all(&ids.map(ChannelName::of_user).collect::<Vec<_>>())
     }
 
     /// A client has left a channel, or has not come in after all.
     pub(crate) fn release(&self, channel: &ChannelName) {
         if let Some(node) = self.0.get() {
             node.release(channel);
+        }
+    }
+
+    /// As [`Cluster::release`], of a user's own channel.
+    pub(crate) fn release_user(&self, id: &str) {
+        if let Some(node) = self.0.get() {
+            node.release(&ChannelName::of_user(id));
         }
     }
 
@@ -118,10 +154,31 @@ struct Remote {
     channels: Arc<Channels>,
     cache: Arc<Cache>,
     quota: Arc<Quota>,
+    users: Arc<Users>,
+    termination: Termination,
+}
+
+/// What the other nodes are told when a user's connections are to end.
+pub(crate) fn termination_of(user: &str) -> Event {
+    Event { text: format!("{TERMINATE}{user}").into(), except: None, keep: false }
+}
+
+impl Remote {
+    /// A command of another node.
+    fn obey(&self, command: &Event, late: Option<u64>) {
+        let text = str::from_utf8(&command.text).unwrap_or_default();
+        match text.strip_prefix(TERMINATE) {
+            Some(user) => self.users.terminate(user, self.termination, late),
+            None => tracing::warn!("a command of another node is unknown here; do all run the same version?"),
+        }
+    }
 }
 
 impl Listener for Remote {
     fn deliver(&self, channel: &ChannelName, event: Event, late: Option<u64>) {
+        if channel.is_control() {
+            return self.obey(&event, late);
+        }
         let (frame, to) = (frame::text(&event.text), To { except: event.except, late });
         let delivery = if event.keep && channel.kind().is_cache() {
             self.cache.keep_and_push(&self.channels, channel, frame, to)

@@ -143,6 +143,20 @@ impl AppConfig {
     }
 }
 
+impl AppConfig {
+    /// How connections are ended for a user who is to go.
+    pub(crate) fn termination(&self) -> Termination {
+        Termination { by_presence: self.terminate_by_presence, code: self.terminate_with }
+    }
+}
+
+/// See [`AppConfig::terminate_by_presence`] and [`AppConfig::terminate_with`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Termination {
+    pub(crate) by_presence: bool,
+    pub(crate) code: CloseCode,
+}
+
 /// Who may send client events (`client-*`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClientEvents {

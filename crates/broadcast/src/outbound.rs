@@ -38,6 +38,7 @@ pub(crate) struct Outbound {
     owner: AtomicWaker,
     limit: usize,
     version: ProtocolVersion,
+    opened_ms: u64,
 }
 
 struct Queue {
@@ -82,12 +83,23 @@ impl Outbound {
             owner: AtomicWaker::new(),
             limit,
             version: ProtocolVersion::Missing,
+            opened_ms: 0,
         }
     }
 
     /// Names what the client speaks.
     pub(crate) fn speaking(self, version: ProtocolVersion) -> Self {
         Self { version, ..self }
+    }
+
+    /// Says when it was opened, by the cluster's clock in milliseconds since 1970.
+    pub(crate) fn opened_at(self, opened_ms: u64) -> Self {
+        Self { opened_ms, ..self }
+    }
+
+    /// When it was opened, by the cluster's clock in milliseconds since 1970; 0 on a node that is alone.
+    pub(crate) fn opened_ms(&self) -> u64 {
+        self.opened_ms
     }
 
     /// Queues the first frame, before anybody else can.

@@ -56,7 +56,7 @@ impl Registration {
         let id = free_id(&app);
         let greeting = frame::connection_established(id, app.config.limits.activity_timeout_s);
         let outbound = Outbound::new(id, transport, queue_bytes).speaking(version).greeting(greeting);
-        let outbound = Arc::new(outbound);
+        let outbound = Arc::new(outbound.opened_at(app.cluster.now_ms()));
         app.connections.insert(outbound.id(), outbound.clone());
         app.traffic.opened.add(1);
         Ok(Self { app, outbound })

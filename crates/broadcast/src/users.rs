@@ -13,6 +13,8 @@ use gema_protocol::signin::watchlist_events;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
+use crate::config::Termination;
+use crate::goodbye::Goodbye;
 use crate::outbound::Outbound;
 
 /// How long watchers take a user for online whose last connection has ended. pusher-js reconnects after one second.
@@ -37,12 +39,37 @@ struct User {
 
 impl User {
     fn is_nobody(&self) -> bool {
-        !self.is_online() && self.present.is_empty() && self.watchers.is_empty()
+        let connections = [&self.signed_in, &self.present, &self.watchers];
+        self.offline_at.is_none() && connections.into_iter().all(Vec::is_empty)
+    }
+
+    fn is_signed_in(&self) -> bool {
+        !self.signed_in.is_empty()
     }
 
     /// As far as watchers know.
     fn is_online(&self) -> bool {
-        !self.signed_in.is_empty() || self.offline_at.is_some()
+        self.is_signed_in() || self.offline_at.is_some()
+    }
+
+    /// Watchers hear of the first connection and of the last, unless the user comes back soon. The
+    /// time when they hear of the last comes back if it has just gone.
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut Self)) -> Option<Instant> {
+        let was_signed_in = self.is_signed_in();
+        change(self);
+        match (was_signed_in, self.is_signed_in()) {
+            (false, true) => {
+                if self.offline_at.take().is_none() {
+                    self.tell_watchers(&watchlist_events(&[id], &[]));
+                }
+                None
+            }
+            (true, false) if !self.watchers.is_empty() => {
+                self.offline_at = Some(Instant::now() + GRACE);
+                self.offline_at
+            }
+            _ => None,
+        }
     }
 
     fn tell_watchers(&self, news: &Bytes) {
@@ -54,29 +81,15 @@ impl User {
 
 impl Users {
     /// Counts a signed-in connection. Watchers hear of the first.
-    pub(crate) fn sign_in(&self, id: &str, connection: &Arc<Outbound>) {
-        let mut map = self.map.lock();
-        let user = map.entry(id.into()).or_default();
-        if !user.is_online() {
-            user.tell_watchers(&watchlist_events(&[id], &[]));
-        }
-        user.signed_in.push(connection.clone());
-        user.offline_at = None;
+    pub(crate) fn sign_in(self: &Arc<Self>, id: &str, connection: &Arc<Outbound>) {
+        self.change(id, |user| user.signed_in.push(connection.clone()));
     }
 
     /// Takes a signed-in connection back. Watchers hear of the last, unless the user comes back soon.
     pub(crate) fn sign_out(self: &Arc<Self>, id: &str, connection: &Arc<Outbound>) {
-        let offline_at = Instant::now() + GRACE;
-        let mut is_awaited = false;
         self.change(id, |user| {
-            let was_last = take(&mut user.signed_in, connection) && user.signed_in.is_empty();
-            if was_last && !user.watchers.is_empty() {
-                (user.offline_at, is_awaited) = (Some(offline_at), true);
-            }
+            take(&mut user.signed_in, connection);
         });
-        if is_awaited {
-            tokio::spawn(self.clone().go_offline(id.into(), offline_at));
-        }
     }
 
     async fn go_offline(self: Arc<Self>, id: Box<str>, at: Instant) {
@@ -91,12 +104,12 @@ impl Users {
     }
 
     /// Counts a connection in a presence channel.
-    pub(crate) fn appear(&self, id: &str, connection: &Arc<Outbound>) {
-        self.map.lock().entry(id.into()).or_default().present.push(connection.clone());
+    pub(crate) fn appear(self: &Arc<Self>, id: &str, connection: &Arc<Outbound>) {
+        self.change(id, |user| user.present.push(connection.clone()));
     }
 
     /// Takes a connection in a presence channel back.
-    pub(crate) fn disappear(&self, id: &str, connection: &Arc<Outbound>) {
+    pub(crate) fn disappear(self: &Arc<Self>, id: &str, connection: &Arc<Outbound>) {
         self.change(id, |user| {
             take(&mut user.present, connection);
         });
@@ -117,10 +130,20 @@ impl Users {
     }
 
     /// Ends the watch.
-    pub(crate) fn unwatch(&self, id: &str, watcher: &Arc<Outbound>) {
+    pub(crate) fn unwatch(self: &Arc<Self>, id: &str, watcher: &Arc<Outbound>) {
         self.change(id, |user| {
             take(&mut user.watchers, watcher);
         });
+    }
+
+    /// Closes every connection of a user; those only that stood at a time of the cluster's clock, if one is given.
+    pub(crate) fn terminate(&self, id: &str, how: Termination, published_ms: Option<u64>) {
+        let goodbye = Goodbye::of(how.code);
+        for connection in self.connections_of(id, how.by_presence) {
+            if published_ms.is_none_or(|published_ms| connection.opened_ms() <= published_ms) {
+                connection.close(&goodbye);
+            }
+        }
     }
 
     /// Every connection of a user by sign-in and, if asked, by presence; some may stand here twice.
@@ -131,12 +154,20 @@ impl Users {
         user.signed_in.iter().chain(present).cloned().collect()
     }
 
-    fn change(&self, id: &str, change: impl FnOnce(&mut User)) {
+    fn change(self: &Arc<Self>, id: &str, change: impl FnOnce(&mut User)) {
         let mut map = self.map.lock();
-        let Some(user) = map.get_mut(id) else { return };
-        change(user);
+        let user = map.entry(id.into()).or_default();
+        let due = user.change(id, change);
         if user.is_nobody() {
             map.remove(id);
+        }
+        self.expect_end(id, due);
+    }
+
+    /// Lets watchers hear at that time that a user has gone.
+    fn expect_end(self: &Arc<Self>, id: &str, due: Option<Instant>) {
+        if let Some(at) = due {
+            tokio::spawn(self.clone().go_offline(id.into(), at));
         }
     }
 }

@@ -57,6 +57,18 @@ pub enum Notice {
 /// The notices of one engine. Bounded: a node that does not read loses its link, and reads the logs afterwards.
 pub type Notices = mpsc::Receiver<Notice>;
 
+/// How many there are in a channel, over all nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Distinct users of a presence channel.
+    pub users: u64,
+}
+
+/// An answer on its way.
+pub type Asked<'a, T> = BoxFuture<'a, Result<T, EngineError>>;
+
 /// The text of a last event, and how long it is still kept.
 pub type Kept = (String, Duration);
 
@@ -101,6 +113,19 @@ pub trait Engine: Send + Sync + 'static {
     fn lease(&self) -> Duration {
         LEASE
     }
+
+    /// The channels whose names begin with `prefix` and that anybody subscribes to, with their subscriptions. A partition
+    /// with an absurd number of them is left out.
+    fn occupied<'a>(&'a self, prefix: &'a str) -> Asked<'a, Vec<(ChannelName, u64)>>;
+
+    /// How many there are in each of these channels, in the same order.
+    fn counts<'a>(&'a self, channels: &'a [ChannelName]) -> Asked<'a, Vec<Counts>>;
+
+    /// The ids of a presence channel's distinct users.
+    fn users_of<'a>(&'a self, channel: &'a ChannelName) -> Asked<'a, Vec<String>>;
+
+    /// Somebody has missed the last event of a cache channel. True for the first who says so within `period`.
+    fn is_first_miss<'a>(&'a self, channel: &'a ChannelName, period: Duration) -> Asked<'a, bool>;
 
     /// Holds topics. Once this returns, whatever is published to them is noticed.
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>>;

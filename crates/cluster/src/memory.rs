@@ -1,6 +1,6 @@
 //! The place where nodes meet, in memory: for tests of what is built on the seam. It forgets when told to.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::engine::{Engine, EngineError, Kept, Notice, Notices};
+use crate::engine::{Asked, Counts, Engine, EngineError, Kept, Notice, Notices};
 use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
 use crate::lease::{LEASE, Places, Renewal, Renewed, Standing};
@@ -35,6 +35,8 @@ struct Meeting {
     epoch: u64,
     logs: HashMap<ChannelName, Vec<Entry>>,
     last_events: HashMap<ChannelName, Kept>,
+    /// Until when further misses of a cache channel are not told.
+    missed: HashMap<ChannelName, Instant>,
     facts: HashMap<ChannelName, Facts>,
     /// The last number taken from each node.
     taken: HashMap<Origin, u64>,
@@ -75,6 +77,7 @@ impl Clock {
 struct Facts {
     version: Version,
     members: BTreeMap<(Origin, String), Bytes>,
+    subscriptions: HashMap<Origin, u64>,
 }
 
 struct Node {
@@ -107,6 +110,7 @@ impl Memory {
         meeting.epoch += 1;
         meeting.logs.clear();
         meeting.last_events.clear();
+        meeting.missed.clear();
         meeting.facts.clear();
         meeting.taken.clear();
         meeting.leases.clear();
@@ -180,6 +184,7 @@ impl Meeting {
         }
         *taken = telling.number;
         let facts = self.facts.entry(telling.channel.clone()).or_default();
+        facts.subscriptions.insert(telling.node, telling.subscriptions);
         let changes = telling.users.iter().filter(|(user, member)| {
             let key = (telling.node, user.clone());
             match member {
@@ -270,6 +275,31 @@ impl Meeting {
         Snapshot { version: facts.version, facts: facts.members.iter().map(fact).collect() }
     }
 
+    fn counts(&self, channel: &ChannelName) -> Counts {
+        let subscriptions = self.facts.get(channel).map_or(0, |facts| facts.subscriptions.values().sum());
+        Counts { subscriptions, users: self.users_of(channel).len() as u64 }
+    }
+
+    fn users_of(&self, channel: &ChannelName) -> BTreeSet<String> {
+        let members = self.facts.get(channel).into_iter().flat_map(|facts| facts.members.keys());
+        members.map(|(_, user)| user.clone()).collect()
+    }
+
+    fn occupied(&self, prefix: &str) -> Vec<(ChannelName, u64)> {
+        let names = self.facts.keys().filter(|name| name.starts_with(prefix));
+        let counted = names.map(|name| (name.clone(), self.counts(name).subscriptions));
+        counted.filter(|(_, subscriptions)| *subscriptions > 0).collect()
+    }
+
+    fn is_first_miss(&mut self, channel: &ChannelName, period: Duration) -> bool {
+        let now = Instant::now();
+        let is_first = self.missed.get(channel).is_none_or(|until| *until <= now);
+        if is_first {
+            self.missed.insert(channel.clone(), now + period);
+        }
+        is_first
+    }
+
     fn page(&self, channel: &ChannelName, after: Option<Position>) -> Page {
         let newest = self.newest(channel);
         let known = |after: &Position| {
@@ -342,6 +372,22 @@ impl Engine for MemoryEngine {
 
     fn bury(&self, node: Origin) -> BoxFuture<'_, Result<bool, EngineError>> {
         self.with(|meeting| meeting.bury(node))
+    }
+
+    fn occupied<'a>(&'a self, prefix: &'a str) -> Asked<'a, Vec<(ChannelName, u64)>> {
+        self.with(|meeting| meeting.occupied(prefix))
+    }
+
+    fn counts<'a>(&'a self, channels: &'a [ChannelName]) -> Asked<'a, Vec<Counts>> {
+        self.with(|meeting| channels.iter().map(|channel| meeting.counts(channel)).collect())
+    }
+
+    fn users_of<'a>(&'a self, channel: &'a ChannelName) -> Asked<'a, Vec<String>> {
+        self.with(|meeting| meeting.users_of(channel).into_iter().collect())
+    }
+
+    fn is_first_miss<'a>(&'a self, channel: &'a ChannelName, period: Duration) -> Asked<'a, bool> {
+        self.with(|meeting| meeting.is_first_miss(channel, period))
     }
 
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {

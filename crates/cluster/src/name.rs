@@ -69,6 +69,12 @@ impl Namespace {
         self.of_channel("last", channel)
     }
 
+    /// What says that somebody has missed the last event of a cache channel, and that this was told.
+    #[must_use]
+    pub fn missed(&self, channel: &ChannelName) -> String {
+        self.of_channel("missed", channel)
+    }
+
     /// The hash with what nodes say of their clients in a channel: members, counts and the version.
     #[must_use]
     pub fn facts(&self, channel: &ChannelName) -> String {
@@ -174,6 +180,7 @@ mod tests {
             namespace.log(&channel("presence-a")),
             namespace.counters(&channel("presence-a")),
             namespace.last_event(&channel("presence-a")),
+            namespace.missed(&channel("presence-a")),
             namespace.facts(&channel("presence-a")),
             namespace.users(&channel("presence-a")),
             namespace.occupied(Partition::of(&channel("presence-a"))),

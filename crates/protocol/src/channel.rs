@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 /// The prefix of a user's own channel; what follows is the user's id. The only legal use of `#`.
 const SERVER_TO_USER: &str = "#server-to-user-";
+/// See [`ChannelName::control`].
+const CONTROL: &str = "#control";
 
 /// A name that was checked: 1 to `max_len` bytes of `A-Z a-z 0-9 _ - = @ , . ;`, or `#server-to-user-{id}`.
 ///
@@ -32,6 +34,25 @@ impl ChannelName {
             None => name.bytes().all(is_legal),
         };
         if legal { Ok(Self(name.into())) } else { Err(ChannelNameError::IllegalCharacter) }
+    }
+
+    /// A user's own channel. The id is not checked: whoever is signed in has passed the limits of ids.
+    #[must_use]
+    pub fn of_user(id: &str) -> Self {
+        Self(format!("{SERVER_TO_USER}{id}").into())
+    }
+
+    /// What servers tell each other beside events, as if it were a channel. Not a name that [`ChannelName::parse`] takes:
+    /// nobody can subscribe or publish to it.
+    #[must_use]
+    pub fn control() -> Self {
+        Self(CONTROL.into())
+    }
+
+    /// Is it [`ChannelName::control`]?
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        &*self.0 == CONTROL
     }
 
     /// What the prefix says.

@@ -20,7 +20,7 @@ use gema_tests::{PATIENCE, Redis};
 use tokio::time::timeout;
 
 /// One app's share of a Redis, for a process of its own.
-fn engine(server: &Redis, secret: &str) -> (RedisEngine, Notices) {
+pub(crate) fn engine(server: &Redis, secret: &str) -> (RedisEngine, Notices) {
     static PROCESSES: AtomicU64 = AtomicU64::new(1);
     let unique = PROCESSES.fetch_add(1, Ordering::Relaxed).into();
     let (address, sealer) = (

@@ -5,3 +5,6 @@ mod contract_leases;
 mod events;
 mod lives;
 mod nodes;
+mod queries;
+mod servers;
+mod users;

@@ -1,11 +1,12 @@
 //! `POST /apps/{id}/batch_events`: several events, each to one channel. All are published or none.
 
-use gema_protocol::publish::{Publish, parse_batch};
+use gema_protocol::channel::ChannelName;
+use gema_protocol::publish::{Info, Publish, parse_batch};
 use serde_json::json;
 
 use super::answer::{self, Answer};
 use super::authenticate::Signed;
-use super::info::{self, ChannelInfo};
+use super::info::{self, ChannelInfo, Overview};
 use super::publish::publish;
 use crate::app::App;
 use crate::server::Shared;
@@ -22,10 +23,18 @@ pub(super) async fn post(shared: &Shared, request: &Signed<'_>) -> Result<Answer
     if events.iter().all(|event| !event.info.given) {
         return Ok(answer::empty());
     }
-    let infos: Vec<ChannelInfo> = events.iter().map(|event| info(&request.app, event)).collect();
+    let overview = Overview::of(&request.app, asked(&events)).await;
+    let infos: Vec<ChannelInfo> = events.iter().map(|event| info(&request.app, event, &overview)).collect();
     Ok(answer::json(&json!({ "batch": infos })))
 }
 
-fn info(app: &App, event: &Publish<'_>) -> ChannelInfo {
-    event.channels.first().map(|name| ChannelInfo::of(app, name, &event.info)).unwrap_or_default()
+/// The channels that something is to be told of.
+fn asked<'a>(events: &'a [Publish<'_>]) -> impl Iterator<Item = (&'a ChannelName, &'a Info)> {
+    let asking = events.iter().filter(|event| event.info.given);
+    asking.flat_map(|event| event.channels.iter().map(|name| (name, &event.info)))
+}
+
+fn info(app: &App, event: &Publish<'_>, overview: &Overview) -> ChannelInfo {
+    let first = event.channels.first();
+    first.map(|name| ChannelInfo::of(app, name, &event.info, overview)).unwrap_or_default()
 }

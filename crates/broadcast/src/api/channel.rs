@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::answer::{self, Answer};
 use super::authenticate::Signed;
-use super::info::{self, ChannelInfo};
+use super::info::{self, ChannelInfo, Overview};
 
 #[derive(Serialize)]
 struct Occupancy {
@@ -17,13 +17,14 @@ struct Occupancy {
 }
 
 /// 200 also for a channel without subscribers; 400 for a name no channel can have.
-pub(super) fn get(request: &Signed<'_>, raw_name: &str) -> Result<Answer, Answer> {
+pub(super) async fn get(request: &Signed<'_>, raw_name: &str) -> Result<Answer, Answer> {
     let app = &request.app;
     let name = parse_name(request, raw_name)?;
     let wanted = Info::parse(request.query.get("info"));
     info::check(app, &name, &wanted)?;
-    let occupied = app.channels.get(&name).is_some();
-    Ok(answer::json(&Occupancy { occupied, info: ChannelInfo::of(app, &name, &wanted) }))
+    let overview = Overview::of(app, [(&name, &wanted)]).await;
+    let occupied = overview.counts(app, &name).subscriptions > 0;
+    Ok(answer::json(&Occupancy { occupied, info: ChannelInfo::of(app, &name, &wanted, &overview) }))
 }
 
 /// The channel name of a path; 400 for one that no channel can have.

@@ -5,7 +5,11 @@ use serde_json::json;
 use super::answer::{self, Answer};
 use super::authenticate::Signed;
 
-/// `{"connections":N}`.
-pub(super) fn get(request: &Signed<'_>) -> Answer {
-    answer::json(&json!({ "connections": request.app.connections.len() }))
+/// `{"connections":N}`, of all nodes.
+pub(super) async fn get(request: &Signed<'_>) -> Answer {
+    let connections = match request.app.cluster.node() {
+        Some(node) => node.connections().await,
+        None => request.app.connections.len() as u64,
+    };
+    answer::json(&json!({ "connections": connections }))
 }

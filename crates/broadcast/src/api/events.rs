@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::answer::{self, Answer};
 use super::authenticate::Signed;
-use super::info::{self, ChannelInfo};
+use super::info::{self, ChannelInfo, Overview};
 use super::publish::publish;
 use crate::server::Shared;
 
@@ -26,7 +26,9 @@ pub(super) async fn post(shared: &Shared, request: &Signed<'_>) -> Result<Answer
     if !event.info.given {
         return Ok(answer::empty());
     }
-    let infos = event.channels.iter().map(|name| (&**name, ChannelInfo::of(&request.app, name, &event.info)));
+    let (app, wanted) = (&request.app, &event.info);
+    let overview = Overview::of(app, event.channels.iter().map(|name| (name, wanted))).await;
+    let infos = event.channels.iter().map(|name| (&**name, ChannelInfo::of(app, name, wanted, &overview)));
     Ok(answer::json(&json!({ "channels": infos.collect::<BTreeMap<_, _>>() })))
 }
 

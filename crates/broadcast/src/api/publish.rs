@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use gema_cluster::entry::Event;
 use gema_cluster::node::{ACKNOWLEDGE, Acknowledged};
+use gema_cluster::outgoing::Full;
 use gema_protocol::channel::ChannelName;
 use gema_protocol::frame;
 use gema_protocol::publish::Publish;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use super::answer::{self, Answer};
 use crate::app::App;
 use crate::channel::{Delivery, To};
+use crate::cluster::termination_of;
 use crate::server::Shared;
 
 /// What a publisher that asks for it waits for beyond the local delivery: until every event is in the cluster's log.
@@ -25,6 +27,15 @@ impl Confirmation {
     /// From now on.
     pub(super) fn new() -> Self {
         Self { deadline: Instant::now() + ACKNOWLEDGE, on_their_way: Vec::new(), lost: false }
+    }
+
+    /// An event that was given to the cluster; `None` on a node that is alone.
+    fn take(&mut self, told: Option<Result<Acknowledged, Full>>) {
+        match told {
+            Some(Ok(on_its_way)) => self.on_their_way.push(on_its_way),
+            Some(Err(_)) => self.lost = true,
+            None => {}
+        }
     }
 
     /// 503 when the cluster has not confirmed everything in time.
@@ -109,12 +120,23 @@ fn tell(
     let event = || Event { text: frame::payload(frame), except, keep };
     match confirmation {
         None => app.cluster.tell(name, event),
-        Some(confirmation) => match app.cluster.tell_acknowledged(name, event) {
-            Some(Ok(on_its_way)) => confirmation.on_their_way.push(on_its_way),
-            Some(Err(_)) => confirmation.lost = true,
-            None => {}
-        },
+        Some(confirmation) => confirmation.take(app.cluster.tell_acknowledged(name, event)),
     }
+}
+
+/// Tells the other nodes to end a user's connections; waits for the cluster's word if the request asks for it.
+pub(super) async fn tell_termination(
+    app: &App,
+    user: &str,
+    confirmation: Option<Confirmation>,
+) -> Result<(), Answer> {
+    let (control, command) = (ChannelName::control(), || termination_of(user));
+    let Some(mut confirmation) = confirmation else {
+        app.cluster.tell(&control, command);
+        return Ok(());
+    };
+    confirmation.take(app.cluster.tell_acknowledged(&control, command));
+    confirmation.wait().await
 }
 
 #[cfg(test)]

@@ -98,13 +98,12 @@ async fn dispatch(shared: &Shared, request: &Signed<'_>, endpoint: &[&str]) -> R
     match endpoint {
         ["events"] => events::post(shared, request).await,
         ["batch_events"] => batch_events::post(shared, request).await,
-        ["channels"] => channels::get(request),
-        ["channels", name] => channel::get(request, name),
-        ["channels", name, "users"] => channel_users::get(request, name),
-        ["channels", name, "stats"] => channel::get(request, name),
+        ["channels"] => channels::get(request).await,
+        ["channels", name] | ["channels", name, "stats"] => channel::get(request, name).await,
+        ["channels", name, "users"] => channel_users::get(request, name).await,
         ["channels", name, "events"] => events::post_to_channel(shared, request, name).await,
-        ["users", user, "terminate_connections"] => Ok(terminate::post(request, user)),
-        ["connections"] => Ok(connections::get(request)),
+        ["users", user, "terminate_connections"] => terminate::post(request, user).await,
+        ["connections"] => Ok(connections::get(request).await),
         _ => Err(answer::not_found()),
     }
 }

@@ -14,6 +14,7 @@ use gema_protocol::probation::Probation;
 use gema_protocol::rate_limit::RateLimiter;
 use gema_protocol::{frame, message};
 
+use super::command::signin::Unconfirmed;
 use super::command::subscribe::Parked;
 use super::command::{client_event, signin, subscribe, unsubscribe};
 use crate::app::App;
@@ -36,6 +37,8 @@ pub(super) struct Session {
     pub(super) probation: Probation,
     /// A subscription that waits for the cluster; nothing is read meanwhile.
     pub(super) parked: Option<Box<Parked>>,
+    /// A sign-in that waits for the cluster; nothing is read meanwhile.
+    pub(super) unconfirmed: Option<Box<Unconfirmed>>,
     messages: Option<RateLimiter>,
 }
 
@@ -53,6 +56,7 @@ impl Session {
             client_events,
             probation: Probation::new(Duration::ZERO, config.authorization_timeout),
             parked: None,
+            unconfirmed: None,
             messages,
         }
     }
@@ -93,7 +97,7 @@ impl Session {
                     .inspect_err(|error| self.tell_channel(&request.channel, error));
             }
             ClientMessage::Unsubscribe { channel } => unsubscribe::run(self, &channel),
-            ClientMessage::Signin { auth, user_data } => signin::run(self, &auth, &user_data)?,
+            ClientMessage::Signin { auth, user_data } => return signin::run(self, &auth, &user_data),
             ClientMessage::ClientEvent { event, channel, data } => {
                 return client_event::run(self, &client_event::ClientEvent { event, channel, data }, now);
             }
@@ -103,6 +107,9 @@ impl Session {
 
     /// What the last message waited for has come: goes on with it.
     pub(super) fn resume(&mut self) {
+        if let Some(unconfirmed) = self.unconfirmed.take() {
+            signin::confirm(self, &unconfirmed);
+        }
         let Some(parked) = self.parked.take() else { return };
         let channel = parked.name().clone();
         if let Err(error) = subscribe::resume(self, *parked) {
@@ -141,9 +148,11 @@ impl Drop for Session {
         }
         for id in &self.watchlist {
             app.users.unwatch(id, outbound);
+            app.cluster.release_user(id);
         }
         if let Some(user) = &self.user {
             app.users.sign_out(user.user_id.as_str(), outbound);
+            app.cluster.release_user(user.user_id.as_str());
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Nothing here is waited for by a local delivery. Tasks do the work: [`telling`] empties what is outgoing, [`holding`]
 //! asks for topics, [`hearing`] orders what comes, [`lease`] says that this node lives and takes away what the dead have
-//! said. They end with the [`Node`].
+//! said. They end with the [`Node`]. What a client or publisher waits for is asked in [`asking`].
 
+mod asking;
 mod hearing;
 mod holding;
 mod lease;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::Redis;
 use super::link::down;
 use super::script::Script;
-use crate::engine::{Engine, EngineError, Kept};
+use crate::engine::{Asked, Counts, Engine, EngineError, Kept};
 use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
 use crate::lease::{Renewal, Renewed};
@@ -125,6 +125,22 @@ impl Engine for Redis {
 
     fn lease(&self) -> Duration {
         self.shared.lease
+    }
+
+    fn occupied<'a>(&'a self, prefix: &'a str) -> Asked<'a, Vec<(ChannelName, u64)>> {
+        self.list_occupied(prefix).boxed()
+    }
+
+    fn counts<'a>(&'a self, channels: &'a [ChannelName]) -> Asked<'a, Vec<Counts>> {
+        self.count(channels).boxed()
+    }
+
+    fn users_of<'a>(&'a self, channel: &'a ChannelName) -> Asked<'a, Vec<String>> {
+        self.list_users(channel).boxed()
+    }
+
+    fn is_first_miss<'a>(&'a self, channel: &'a ChannelName, period: Duration) -> Asked<'a, bool> {
+        self.mark_missed(channel, period).boxed()
     }
 
     fn subscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {

@@ -1,11 +1,12 @@
 //! Redis (7 or newer) or Valkey as the place where nodes meet: sharded pub/sub, a stream per channel, short scripts.
 //!
-//! [`link`] owns the connections, [`commands`] what an app asks; here is what comes by itself. Every script touches one
+//! [`link`] owns the connections, [`commands`] what an app asks, [`queries`] what is counted; here is what comes by itself. Every script touches one
 //! partition, so one slot.
 
 mod commands;
 mod leases;
 mod link;
+mod queries;
 mod script;
 
 use std::collections::HashMap;

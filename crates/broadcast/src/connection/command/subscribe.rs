@@ -7,7 +7,6 @@ use gema_protocol::error::ErrorEvent;
 use gema_protocol::frame;
 use gema_protocol::message::Subscribe;
 use gema_protocol::presence::Member;
-use gema_protocol::webhook::decide::Fact;
 
 use crate::cache::Cached;
 use crate::channel::{Delivery, Joiner};
@@ -69,8 +68,8 @@ fn join_cached(session: &mut Session, name: ChannelName, member: Option<&Member>
     let then = hit.map_or_else(|| frame::cache_miss(&name), |Cached { frame, .. }| frame.clone());
     let missed = hit.is_none().then(|| name.clone());
     join(session, name, member, Some(&then))?;
-    if let (Some(name), Some(facts)) = (missed, &session.app().facts) {
-        facts.push(Fact::Missed(name));
+    if let Some(name) = missed {
+        session.app().report_miss(name);
     }
     Ok(())
 }

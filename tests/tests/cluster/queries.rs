@@ -1,0 +1,182 @@
+//! What queries ask of the place where nodes meet, and what servers answer with it.
+
+use std::time::Duration;
+
+use gema_cluster::engine::{Counts, Engine, Notice};
+use gema_cluster::entry::Origin;
+use gema_cluster::memory::Memory;
+use gema_cluster::name::{Namespace, Partition};
+use gema_cluster::telling::{Telling, Told};
+use gema_tests::{PATIENCE, Redis};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::contract::{channel, engine, notice, telling};
+use crate::servers::{Node, pair, stop};
+
+fn counts(subscriptions: u64, users: u64) -> Counts {
+    Counts { subscriptions, users }
+}
+
+async fn told(engine: &impl Engine, telling: Telling) {
+    assert!(matches!(engine.tell(&telling).await, Ok(Told::Taken(_))));
+}
+
+/// Sorted.
+async fn users_of(engine: &impl Engine, name: &str) -> Vec<String> {
+    let mut users = engine.users_of(&channel(name)).await.expect("an answer");
+    users.sort();
+    users
+}
+
+/// What two nodes have told is added up for whoever asks.
+async fn what_was_told_is_counted(a: impl Engine, b: impl Engine) {
+    let [room, presence, nobody] = ["room", "presence-c", "nobody"].map(channel);
+    told(&a, telling(1, 2, &[("ann", true), ("b/ob", true)])).await;
+    told(&a, Telling { node: Origin(8), ..telling(1, 3, &[("ann", true)]) }).await;
+    told(&a, Telling { node: Origin(9), channel: room.clone(), ..telling(1, 4, &[]) }).await;
+    let asked = [presence.clone(), nobody, room.clone()];
+    assert_eq!(b.counts(&asked).await, Ok(vec![counts(5, 2), counts(0, 0), counts(4, 0)]));
+    assert_eq!(b.occupied("presence-").await, Ok(vec![(presence.clone(), 5)]));
+    assert_eq!(b.occupied("presence-cc").await, Ok(vec![]));
+    assert_eq!(b.occupied("").await.expect("an answer").len(), 2);
+    assert_eq!(users_of(&b, "presence-c").await, ["ann", "b/ob"]);
+    what_was_taken_back_is_not(a, b).await;
+}
+
+async fn what_was_taken_back_is_not(a: impl Engine, b: impl Engine) {
+    let presence = channel("presence-c");
+    told(&a, Telling { node: Origin(8), ..telling(2, 0, &[("ann", false)]) }).await;
+    assert_eq!(b.counts(std::slice::from_ref(&presence)).await, Ok(vec![counts(2, 2)]));
+    told(&a, telling(2, 0, &[("ann", false), ("b/ob", false)])).await;
+    assert_eq!(b.occupied("presence-").await, Ok(vec![]));
+    assert!(users_of(&b, "presence-c").await.is_empty());
+}
+
+async fn a_miss_is_new_once_in_a_period(a: impl Engine, b: impl Engine) {
+    let (long, short) = (Duration::from_secs(3600), Duration::from_millis(1));
+    assert_eq!(a.is_first_miss(&channel("cache-a"), long).await, Ok(true));
+    assert_eq!(b.is_first_miss(&channel("cache-a"), long).await, Ok(false));
+    assert_eq!(b.is_first_miss(&channel("cache-b"), short).await, Ok(true));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(a.is_first_miss(&channel("cache-b"), short).await, Ok(true), "the period is over");
+}
+
+#[tokio::test]
+async fn memory_counts_and_marks_misses() {
+    let memory = Memory::default();
+    what_was_told_is_counted(memory.join().0, memory.join().0).await;
+    a_miss_is_new_once_in_a_period(memory.join().0, memory.join().0).await;
+}
+
+#[tokio::test]
+async fn redis_counts_and_marks_misses() {
+    let server = Redis::start().await;
+    for contract in 0..2 {
+        let ((a, mut a_heard), (b, mut b_heard)) = (engine(&server, "secret"), engine(&server, "secret"));
+        assert_eq!((notice(&mut a_heard).await, notice(&mut b_heard).await), (Notice::Up, Notice::Up));
+        match contract {
+            0 => what_was_told_is_counted(a, b).await,
+            _ => a_miss_is_new_once_in_a_period(a, b).await,
+        }
+    }
+}
+
+/// Sends one command as it is.
+async fn command(server: &Redis, parts: &[&[u8]]) {
+    let address = server.url().replace("redis://", "");
+    let mut socket = TcpStream::connect(address).await.expect("it listens");
+    let mut bytes = format!("*{}\r\n", parts.len()).into_bytes();
+    for part in parts {
+        bytes.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
+        bytes.extend_from_slice(part);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    socket.write_all(&bytes).await.expect("it reads");
+    let mut answer = [0; 256];
+    let read = socket.read(&mut answer).await.expect("it answers");
+    assert_ne!(answer.first(), Some(&b'-'), "{}", String::from_utf8_lossy(&answer[..read]));
+}
+
+/// A Redis with one good fact, and an engine over it.
+async fn good_and() -> (Redis, Namespace, impl Engine) {
+    let server = Redis::start().await;
+    let (a, mut heard) = engine(&server, "secret");
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    told(&a, telling(1, 2, &[("ann", true)])).await;
+    (server, Namespace::new("", "reverb", 0, "1"), a)
+}
+
+#[tokio::test]
+async fn values_that_no_node_has_written_are_passed_over() {
+    let (server, namespace, a) = good_and().await;
+    let good = channel("presence-c");
+    let index = namespace.occupied(Partition::of(&good));
+    for (field, value) in [
+        (&b"negative"[..], &b"-5"[..]),
+        (b"nan", b"nan"),
+        (b"infinite", b"inf"),
+        (b"huge", b"99999999999999999999"),
+        (b"text", b"many"),
+        (b"\xff\xfe", b"1"),
+        (b"no legal name", b"1"),
+        (&[b'x'; 5_000], b"1"),
+    ] {
+        command(&server, &[b"HSET", index.as_bytes(), field, value]).await;
+    }
+    command(&server, &[b"HSET", namespace.users(&good).as_bytes(), b"\xff", b"1"]).await;
+    assert_eq!(a.occupied("").await, Ok(vec![(good.clone(), 2)]));
+    let found = a.counts(&[good, channel("negative"), channel("huge")]).await.expect("an answer");
+    assert_eq!(found.iter().map(|counts| counts.subscriptions).collect::<Vec<_>>(), [2, 0, 0]);
+    assert_eq!(users_of(&a, "presence-c").await, ["ann"]);
+}
+
+#[tokio::test]
+async fn keys_of_another_type_and_floods_are_passed_over() {
+    let (server, namespace, a) = good_and().await;
+    let (good, other) = (channel("presence-c"), channel("a"));
+    let index = namespace.occupied(Partition::of(&good));
+    for key in [namespace.occupied(Partition::of(&other)), namespace.users(&other)] {
+        command(&server, &[b"SET", key.as_bytes(), b"no hash"]).await;
+    }
+    assert_eq!(a.occupied("").await, Ok(vec![(good.clone(), 2)]));
+    assert_eq!(a.counts(std::slice::from_ref(&other)).await, Ok(vec![counts(0, 0)]));
+    assert!(users_of(&a, "a").await.is_empty());
+
+    let flood = b"for i = 1, 70000 do redis.call('HSET', KEYS[1], 'c' .. i, 1) end";
+    command(&server, &[b"EVAL", flood, b"1", index.as_bytes()]).await;
+    command(&server, &[b"EVAL", flood, b"1", namespace.users(&good).as_bytes()]).await;
+    assert_eq!(a.occupied("").await, Ok(vec![]), "a flooded partition is left out");
+    assert_eq!(a.counts(std::slice::from_ref(&good)).await.expect("an answer")[0].subscriptions, 2);
+    assert!(a.users_of(&good).await.is_err());
+}
+
+/// Asks until the answer is this one: counts of other servers are told within moments, not at once.
+pub(crate) async fn answers(node: &Node, path: &str, params: &[(&str, &str)], expected: &Value) {
+    let mut answer = Value::Null;
+    let right = async {
+        while answer != *expected {
+            sleep(Duration::from_millis(20)).await;
+            answer = node.api().get(path, params).await.ok();
+        }
+    };
+    let in_time = timeout(PATIENCE, right).await.is_ok();
+    assert!(in_time, "{path} {params:?}: {answer} instead of {expected}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_those_of_all_servers_and_of_one_that_is_cut_off_at_once() {
+    let mut redis = Redis::start().await;
+    let (a, b) = pair(&redis).await;
+    let clients = [a.client().await, b.client().await, b.client().await];
+    for node in [&a, &b] {
+        answers(node, "/connections", &[], &json!({"connections": 3})).await;
+    }
+    redis.kill().await;
+    let fourth = a.client().await;
+    answers(&a, "/connections", &[], &json!({"connections": 4})).await;
+    drop((clients, fourth));
+    stop(a, b).await;
+}
