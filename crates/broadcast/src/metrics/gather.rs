@@ -170,13 +170,13 @@ const WEBHOOKS: [Counted<WebhookCounts>; 3] = [
 
 const CLUSTER: [Counted<Node>; 5] = [
     ("gema_cluster_events_told_total", "Events that Redis has taken for the other servers.", |n| {
-        read(&n.counts().told)
+        read(&n.flow().told)
     }),
     ("gema_cluster_events_heard_total", "Events of other servers, replayed ones included.", |n| {
-        read(&n.counts().heard)
+        read(&n.flow().heard)
     }),
     ("gema_cluster_events_replayed_total", "Events of other servers that came late, from the log.", |n| {
-        read(&n.counts().replayed)
+        read(&n.flow().replayed)
     }),
     ("gema_cluster_events_lost_total", "Events published here that Redis never took.", |n| {
         read(&n.losses().told)

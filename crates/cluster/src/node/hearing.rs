@@ -116,10 +116,10 @@ impl Hearing {
     }
 
     fn count(&self, events: u64, from_log: bool) {
-        let counts = &self.shared.counts;
-        counts.heard.fetch_add(events, Ordering::Relaxed);
+        let flow = &self.shared.flow;
+        flow.heard.fetch_add(events, Ordering::Relaxed);
         if from_log {
-            counts.replayed.fetch_add(events, Ordering::Relaxed);
+            flow.replayed.fetch_add(events, Ordering::Relaxed);
         }
     }
 

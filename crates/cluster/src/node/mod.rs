@@ -63,7 +63,7 @@ pub struct Losses {
 
 /// What has gone to and fro, in events.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct Flow {
     /// Taken by Redis for the other nodes; those that it forgot and was told again count again.
     pub told: AtomicU64,
     /// Of other nodes, delivered here.
@@ -93,7 +93,7 @@ struct Shared {
     to_tell: Notify,
     to_hold: Notify,
     losses: Arc<Losses>,
-    counts: Counts,
+    flow: Flow,
 }
 
 /// What the holding task tells the hearing task.
@@ -132,7 +132,7 @@ impl Node {
             to_tell: Notify::new(),
             to_hold: Notify::new(),
             losses: Arc::default(),
-            counts: Counts::default(),
+            flow: Flow::default(),
         });
         let ending = CancellationToken::new();
         let (changes, changed) = mpsc::channel(CHANGES);
@@ -223,8 +223,8 @@ impl Node {
 
     /// What has gone to and fro so far.
     #[must_use]
-    pub fn counts(&self) -> &Counts {
-        &self.shared.counts
+    pub fn flow(&self) -> &Flow {
+        &self.shared.flow
     }
 
     /// What Redis has not taken yet: events, and the bytes they take.

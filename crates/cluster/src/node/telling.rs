@@ -55,7 +55,7 @@ async fn tell(shared: &Shared, append: &Append) {
     match shared.engine.append(append, keep).await {
         Ok(answer) => {
             if let Answer::Appended(_) = answer {
-                shared.counts.told.fetch_add(append.entry.events.len() as u64, Ordering::Relaxed);
+                shared.flow.told.fetch_add(append.entry.events.len() as u64, Ordering::Relaxed);
             }
             let told = shared.outgoing.lock().answered(&append.channel, answer);
             for publisher in
