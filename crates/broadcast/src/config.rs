@@ -16,7 +16,7 @@ use crate::webhooks::{Webhook, WebhookRules};
 pub const DEFAULT_QUEUE_BYTES: usize = 1024 * 1024;
 /// Bytes of events that may wait in one channel before publishers are told to come back later.
 pub const DEFAULT_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
-/// How long the end of a run may take.
+/// How long the end of a run may take when nothing else is set.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(18);
 
 /// Settings of a server.
@@ -32,8 +32,10 @@ pub struct Config {
     pub backlog_bytes: usize,
     /// Makes the listener speak TLS, and nothing else.
     pub tls: Option<Acceptor>,
-    /// How long the end of a run may take in all.
+    /// How long the end of a run may take in all, some seconds more or less.
     pub drain: Duration,
+    /// Over which time clients are sent away at the end, evenly. Zero: all at once, where they have nowhere else to go.
+    pub spread: Duration,
     /// How webhooks of all apps are sent.
     pub webhooks: WebhookRules,
     /// Ties the server to others; `None`: it is alone.
@@ -63,6 +65,7 @@ impl Config {
             backlog_bytes: DEFAULT_BACKLOG_BYTES,
             tls: None,
             drain: DEFAULT_DRAIN,
+            spread: Duration::ZERO,
             webhooks: WebhookRules::default(),
             cluster: None,
         }

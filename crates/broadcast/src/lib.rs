@@ -16,6 +16,7 @@ mod channels;
 mod cluster;
 mod config;
 mod connection;
+mod drain;
 mod goodbye;
 mod in_place;
 mod metrics;
@@ -31,6 +32,7 @@ pub use config::{
     AppConfig, ClientEvents, ClusterConfig, Config, ConfigError, DEFAULT_BACKLOG_BYTES, DEFAULT_DRAIN,
     DEFAULT_QUEUE_BYTES, MessageRate,
 };
+pub use drain::Summary;
 pub use gema_cluster::redis::Address;
-pub use server::{Server, Summary, bind, run};
+pub use server::{Server, bind, run};
 pub use webhooks::{Webhook, WebhookRules, WebhookUrl};

@@ -158,15 +158,17 @@ impl Outbound {
         live.store(false, Ordering::Relaxed);
     }
 
-    /// Sends the last frames. Nothing follows them.
-    pub(crate) fn close(&self, last: &Goodbye) {
+    /// Sends the last frames. Nothing follows them. False if it was closed already.
+    pub(crate) fn close(&self, last: &Goodbye) -> bool {
         let mut queue = self.queue.lock();
+        let is_open = queue.state == State::Open;
         self.send_locked(&mut queue, last.frames(self.version));
         if queue.state == State::Open {
             queue.state = State::Closing;
         }
         drop(queue);
         self.owner.wake();
+        is_open
     }
 
     /// What may still be written.

@@ -5,17 +5,16 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gema_protocol::close::CloseCode;
 use gema_tls::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -23,21 +22,17 @@ use crate::api::router;
 use crate::app::Apps;
 use crate::cluster::Cluster;
 use crate::config::{Config, ConfigError};
-use crate::goodbye::Goodbye;
+use crate::drain::{self, Summary};
 use crate::in_place::InPlace;
 use crate::metrics::{self, Site, Tally};
 use crate::webhooks::{HttpPost, Running};
 
 /// Sockets that may wait to be accepted: room for everybody who comes back after a restart.
-const BACKLOG: u32 = 4096;
+pub(crate) const BACKLOG: u32 = 4096;
 /// A request head is small; this bounds what a stranger can make us hold.
 const HEAD_BYTES: usize = 16 * 1024;
 /// How long a connection may stay without a complete request head. Publishers keep theirs open between requests.
 const HEAD_TIME: Duration = Duration::from_secs(75);
-/// How long each may take at the end: requests under way, then the goodbyes of the clients.
-const END_TIME: Duration = Duration::from_secs(8);
-/// How long to wait before looking for connections that came in late.
-const GOODBYE_ROUND: Duration = Duration::from_millis(100);
 /// How often cached events whose time is over are forgotten; until then they only take room.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Pause after a failed accept, which is a lack of descriptors nearly always.
@@ -58,8 +53,9 @@ pub(crate) struct Shared {
     pub(crate) apps: Apps,
     /// The prefix of every route, with its leading slash and without a trailing one.
     pub(crate) path: String,
-    /// Told to HTTP connections when the end begins: the request under way is the last.
-    ending: CancellationToken,
+    ending: AtomicBool,
+    /// Told to HTTP connections when everybody was sent away: the request under way is the last.
+    pub(crate) last_call: CancellationToken,
     /// The tasks that serve HTTP connections, and those that turn one into a WebSocket.
     pub(crate) requests: TaskTracker,
     /// The tasks that own WebSocket connections, goodbye included.
@@ -70,21 +66,10 @@ pub(crate) struct Shared {
     pub(crate) refusals: Tally<u16>,
 }
 
-/// How a run ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Summary {
-    /// WebSocket connections that were open when the end began.
-    pub closed: usize,
-    /// Of those, the ones that were still open when time was up.
-    pub left: usize,
-    /// Connections that a fault of ours has ended since the start; each is in the log.
-    pub faults: usize,
-}
-
 impl Shared {
     /// Whether the end has begun: nobody new is let in.
     pub(crate) fn is_ending(&self) -> bool {
-        self.ending.is_cancelled()
+        self.ending.load(Ordering::Acquire)
     }
 }
 
@@ -103,7 +88,8 @@ impl Server {
                 config,
                 apps,
                 path,
-                ending: CancellationToken::new(),
+                ending: AtomicBool::new(false),
+                last_call: CancellationToken::new(),
                 requests: TaskTracker::new(),
                 connections: TaskTracker::new(),
                 requests_answered: Tally::default(),
@@ -132,8 +118,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `shutdown` ends; then refuses new sockets, lets requests finish and closes every connection with 4200,
-/// on which pusher-js comes back at once. Webhooks of all this are sent before it returns, as far as their time allows.
+/// Serves until `shutdown` ends; then refuses new sockets, closes every connection with 4200, on which pusher-js comes back at
+/// once, and lets requests finish: see [`drain`]. Webhooks of all this are sent before it returns, as far as their time
+/// allows.
 pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
     let Server { shared, post, metrics } = server;
     let webhooks = Running::start(shared.apps.all(), &shared.config, post.as_ref());
@@ -148,49 +135,25 @@ pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Ou
         () = shutdown => {}
     }
     // Before the listener closes: whoever sees it closed must not be let in by a handshake under way.
-    shared.ending.cancel();
-    drop(listener);
-    let deadline = Instant::now() + shared.config.drain;
-    let share = || deadline.min(Instant::now() + END_TIME);
-    webhooks.hurry();
-    // A request still running after this is cut off; its answer was not sent, so its publisher tries again.
-    shared.requests.close();
-    let _ = timeout_at(share(), shared.requests.wait()).await;
-    let closed = close_all(&shared);
-    shared.connections.close();
-    let _ = timeout_at(share(), goodbyes(&shared)).await;
-    let _ = timeout_at(share(), told(&shared)).await;
-    webhooks.end(deadline).await;
-    let faults = shared.apps.all().map(|app| app.faults.load(Ordering::Relaxed)).sum();
-    Summary { closed, left: shared.connections.len(), faults }
-}
-
-/// Ends when every connection has. A client whose handshake was under way when the end began is closed in its turn.
-async fn goodbyes(shared: &Shared) {
-    while timeout(GOODBYE_ROUND, shared.connections.wait()).await.is_err() {
-        close_all(shared);
-    }
-}
-
-/// Ends when the other nodes have everything that was published here.
-async fn told(shared: &Shared) {
-    for app in shared.apps.all() {
-        app.cluster.told().await;
-    }
+    shared.ending.store(true, Ordering::Release);
+    drain::run(&shared, listener, webhooks).await
 }
 
 async fn accept_all(shared: &Arc<Shared>, listener: &TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => {
-                shared.requests.spawn(serve(shared.clone(), socket));
-            }
+            Ok((socket, _)) => accept(shared, socket),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection; raise the limit of open files if it says so");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Serves a socket, beside all others.
+pub(crate) fn accept(shared: &Arc<Shared>, socket: TcpStream) {
+    shared.requests.spawn(serve(shared.clone(), socket));
 }
 
 /// Forgets cached events whose time is over, from time to time.
@@ -210,7 +173,7 @@ async fn serve(shared: Arc<Shared>, socket: TcpStream) {
     // In boxes: a plain connection would carry the room for the rest of this.
     let incoming = tokio::select! {
         incoming = Box::pin(tls.accept(socket)) => incoming,
-        () = shared.ending.cancelled() => return,
+        () = shared.last_call.cancelled() => return,
     };
     match incoming {
         Ok(Incoming::Tls(stream)) => Box::pin(serve_http(shared, stream, Security::Enough)).await,
@@ -224,7 +187,7 @@ async fn serve_http<S>(shared: Arc<Shared>, stream: S, security: Security)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let ending = shared.ending.clone();
+    let last_call = shared.last_call.clone();
     let service = service_fn(move |request| {
         let shared = shared.clone();
         async move {
@@ -238,8 +201,10 @@ where
     http.max_buf_size(HEAD_BYTES).timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     let mut connection = InPlace::new(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let served = tokio::select! {
+        // A request that has come already is read before the last call is heard.
+        biased;
         served = &mut connection => served,
-        () = ending.cancelled() => {
+        () = last_call.cancelled() => {
             connection.inner().graceful_shutdown();
             connection.await
         }
@@ -256,13 +221,6 @@ enum Security {
     Enough,
     /// Plain, on a listener that speaks TLS.
     Missing,
-}
-
-/// Closes every connection; how many there were.
-fn close_all(shared: &Shared) -> usize {
-    let goodbye = Goodbye::of(CloseCode::Restarting);
-    let everybody = shared.apps.all().flat_map(|app| app.connections.iter());
-    everybody.map(|connection| connection.close(&goodbye)).count()
 }
 
 /// `ws`, `/ws` and `/ws/` name the same prefix.

@@ -23,6 +23,9 @@ use crate::settings::{App, AppProfile, ClientEventSenders, Process, Queue, Schem
 /// Reverb's default for `REVERB_MAX_REQUEST_SIZE`; only a higher value changes anything.
 const USUAL_REQUEST_SIZE: usize = 10_000;
 
+/// How long a stopping process gives to what is under way if nothing is set.
+const USUAL_DRAIN: Duration = Duration::from_secs(20);
+
 /// The broadcast server.
 ///
 /// `drain`: how long it may take to end. `metrics`: where it shows metrics.
@@ -44,14 +47,20 @@ pub(crate) fn broadcast(
     config.queue_bytes = process.queue_bytes.get();
     config.backlog_bytes = process.backlog_bytes.get();
     config.tls = tls;
-    // The rest of the time is for saying what is left.
-    config.drain = drain.mul_f64(0.9);
+    config.drain = drain;
+    config.spread =
+        if process.scaling_enabled || process.drain_seconds.is_some() { drain } else { Duration::ZERO };
     config.cluster = if process.scaling_enabled { Some(cluster(process)?) } else { None };
     let server = gema_broadcast::Server::new(config).map_err(|error| error.to_string())?;
     Ok(match metrics {
         Some(listener) => server.with_metrics(listener),
         None => server,
     })
+}
+
+/// How long a stopping process gives to what is under way.
+pub(crate) fn drain(process: &Process) -> Duration {
+    process.drain_seconds.map_or(USUAL_DRAIN, |seconds| Duration::from_secs(seconds.get()))
 }
 
 /// Where the servers meet that share channels.
@@ -199,7 +208,7 @@ pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_att
     // `sync` has no worker of its own to wait for, so the node that wrote a record publishes it.
     config.worker.in_process = at.broadcast.is_some() || process.queue_connection == Queue::Sync;
     // Requests, then events, then (in `gema serve`) connections: each has its share of the whole.
-    config.worker.drain = Duration::from_secs(process.drain_seconds.get()) / 3;
+    config.worker.drain = drain(process) / 3;
     Ok(config)
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{self, Answer, Body};
 use super::authenticate::{self, Signed, authenticate};
@@ -17,7 +18,11 @@ pub(crate) async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Re
     let path = request.uri().path().to_owned();
     let path = path.strip_prefix(shared.path.as_str()).unwrap_or_default();
     let segments: Vec<&str> = path.split('/').collect();
-    let response = respond(&shared, request, path, &segments).await;
+    let mut response = respond(&shared, request, path, &segments).await;
+    if shared.is_ending() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // Said with an answer, so that a balancer cannot send a request just as the connection closes.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     shared.requests_answered.add((label(&segments), response.status().as_u16()));
     response
 }

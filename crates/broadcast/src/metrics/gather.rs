@@ -168,7 +168,7 @@ const WEBHOOKS: [Counted<WebhookCounts>; 3] = [
     ("gema_webhook_events_dropped_total", "Events that were given up.", |w| w.dropped.get()),
 ];
 
-const CLUSTER: [Counted<Node>; 5] = [
+const CLUSTER: [Counted<Node>; 7] = [
     ("gema_cluster_events_told_total", "Events that Redis has taken for the other servers.", |n| {
         read(&n.flow().told)
     }),
@@ -183,6 +183,14 @@ const CLUSTER: [Counted<Node>; 5] = [
     }),
     ("gema_cluster_entries_missed_total", "Entries of other servers that were missing from the log.", |n| {
         read(&n.losses().heard)
+    }),
+    (
+        "gema_cluster_leases_lost_total",
+        "Times that this server was declared dead and went on as a new one.",
+        |n| read(&n.deaths().leases_lost),
+    ),
+    ("gema_cluster_nodes_reaped_total", "Dead servers that this server buried.", |n| {
+        read(&n.deaths().nodes_reaped)
     }),
 ];
 

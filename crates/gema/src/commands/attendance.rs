@@ -1,7 +1,6 @@
 //! `gema attendance`: the attendance API alone. Workers publish its events.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use gema_attendance::Node;
 use tokio::net::TcpListener;
@@ -37,7 +36,7 @@ async fn serve(settings: &Settings) -> Ended {
     if !is_publishing {
         say(&settings.process, "events wait for `gema worker`, which publishes them");
     }
-    let limit = Duration::from_secs(settings.process.drain_seconds.get());
+    let limit = wiring::drain(&settings.process);
     let run = node.run(listener, shutdown.requested());
     end(&settings.process, ROLE, shutdown.within(limit, run).await)
 }
@@ -72,7 +71,7 @@ pub(super) fn end(
             format!("{role} stopped")
         }
         None => {
-            let seconds: u64 = process.drain_seconds.get();
+            let seconds = wiring::drain(process).as_secs();
             format!("{role} stopped after {seconds} seconds, with work unfinished; no event is lost")
         }
     };

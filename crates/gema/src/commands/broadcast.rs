@@ -13,6 +13,9 @@ use crate::shutdown::Shutdown;
 use crate::wiring::Listeners;
 use crate::{start, tls, wiring};
 
+/// What the end of a server may take beyond the time that is set; it looks after its own time and is done before.
+pub(super) const LATE: Duration = Duration::from_secs(20);
+
 /// Serves until a signal asks for the end.
 pub(crate) fn run(inputs: Inputs) -> Ended {
     let settings = start::settings(inputs, Roles::BROADCAST)?;
@@ -27,11 +30,11 @@ async fn serve(settings: &Settings) -> Ended {
     let tls = tls::open(&settings.process, Roles::BROADCAST)?;
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: Some(address), attendance: None, tls };
-    let limit = Duration::from_secs(settings.process.drain_seconds.get());
+    let limit = wiring::drain(&settings.process);
     let server = wiring::broadcast(settings, listeners.tls.clone(), limit, metrics)?;
     introduce(settings, address, listeners.scheme());
     let run = gema_broadcast::run(server, listener, shutdown.requested());
-    say_end(&settings.process, shutdown.within(limit, run).await);
+    say_end(&settings.process, shutdown.within(limit + LATE, run).await);
     Ok(())
 }
 
@@ -85,28 +88,25 @@ pub(super) fn introduce(settings: &Settings, address: SocketAddr, scheme: Scheme
     }
 }
 
-/// Says how it ended, and that something went wrong if it did; `None` stands for a drain that took too long.
+/// Says that something went wrong, if it did, and in the last line how it ended; `None`: it took too long.
 pub(super) fn say_end(process: &Process, summary: Option<gema_broadcast::Summary>) {
     let sentence = match summary {
-        Some(summary) if summary.left == 0 => {
-            format!("broadcast server stopped; connections closed: {}", summary.closed)
-        }
-        Some(summary) => {
-            format!(
-                "broadcast server stopped; connections closed: {}, of which {} took too long and were cut",
-                summary.closed, summary.left
-            )
-        }
-        None => {
-            let seconds: u64 = process.drain_seconds.get();
-            format!("broadcast server stopped after {seconds} seconds, with work unfinished")
-        }
+        Some(summary) => format!(
+            "broadcast server stopped; connections closed: {}, gone before their turn: {}, cut: {}; events that other \
+             servers will not get: {}; after {:.1} seconds",
+            summary.closed,
+            summary.gone,
+            summary.left,
+            summary.lost,
+            summary.took.as_secs_f64()
+        ),
+        None => "broadcast server stopped with work unfinished: it took too long".to_owned(),
     };
-    say(process, &sentence);
     if let Some(faults) = summary.map(|summary| summary.faults).filter(|faults| *faults > 0) {
         say(
             process,
             &format!("connections that a fault of the server has ended: {faults}; each is in the log"),
         );
     }
+    say(process, &sentence);
 }

@@ -1,7 +1,5 @@
 //! `gema serve`: broadcast server, attendance API and worker in one process.
 
-use std::time::Duration;
-
 use gema_attendance::Node;
 use tokio::sync::oneshot;
 
@@ -29,7 +27,7 @@ async fn serve(settings: &Settings) -> Ended {
     let metrics = broadcast::bind_metrics(process)?;
     let tls = tls::open(process, Roles::SERVE)?;
     tls::keep_fresh(tls.as_ref())?;
-    let limit = Duration::from_secs(process.drain_seconds.get());
+    let limit = wiring::drain(process);
     // Requests and events of the API end first and have had their shares by then.
     let server = wiring::broadcast(settings, tls.clone(), limit / 3, metrics)?;
     let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at), tls };
@@ -50,7 +48,7 @@ async fn serve(settings: &Settings) -> Ended {
         };
         tokio::join!(sockets, api)
     };
-    let (summary, outcome) = shutdown.within(limit, run).await.unzip();
+    let (summary, outcome) = shutdown.within(limit + broadcast::LATE, run).await.unzip();
     attendance::end(process, attendance::ROLE, outcome)?;
     broadcast::say_end(process, summary);
     Ok(())

@@ -1,7 +1,5 @@
 //! `gema worker`: publishes the events of records that attendance nodes stored.
 
-use std::time::Duration;
-
 use crate::failure::Ended;
 use crate::logging::say;
 use crate::settings::{Inputs, Roles, Settings};
@@ -20,7 +18,7 @@ async fn work(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let config = wiring::attendance(settings, &Listeners::default())?;
     say(&settings.process, &format!("worker on {}", settings.process.db_database.display()));
-    let limit = Duration::from_secs(settings.process.drain_seconds.get());
+    let limit = wiring::drain(&settings.process);
     let run = gema_attendance::run_worker(config, shutdown.requested());
     super::attendance::end(&settings.process, "worker", shutdown.within(limit, run).await)
 }

@@ -50,8 +50,10 @@ settings! {
         /// Bytes of published events that may wait in one channel; above it publishers get 503 with Retry-After.
         backlog_bytes: Bytes = "4194304",
             Setting::named("GEMA_BACKLOG_BYTES", "server.backlog_bytes").used_by(SOCKETS);
-        /// Seconds that a stopping server gives to what is under way.
-        drain_seconds: Seconds = "20",
+        /// Seconds that a stopping server gives to what is under way, and over which a broadcast server closes its
+        /// clients, evenly. Unset: 20; then one that shares channels with no other closes them at once, for they have
+        /// nowhere else to go.
+        drain_seconds: Option<Seconds> = "",
             Setting::named("GEMA_DRAIN_SECONDS", "server.drain_seconds").used_by(SOCKETS.or(PUBLISHERS));
 
         /// Address that shows metrics, over plain HTTP: whoever reaches it can read them.
