@@ -49,6 +49,7 @@ impl Cluster {
             channels: app.channels.clone(),
             cache: app.cache.clone(),
             quota: app.quota.clone(),
+            most: app.config.max_connections,
             users: app.users.clone(),
             termination: app.config.termination(),
         });
@@ -99,6 +100,14 @@ impl Cluster {
         event: impl FnOnce() -> Event,
     ) -> Option<Result<Acknowledged, Full>> {
         Some(self.0.get()?.publish_acknowledged(channel, event()))
+    }
+
+    /// Takes a place for a connection with `take`, which is told how many this node may have: `limit`, or its share.
+    pub(crate) async fn place(&self, limit: usize, take: impl Fn(usize) -> bool) -> bool {
+        match self.0.get() {
+            None => take(limit),
+            Some(node) => node.place(|most| take(usize::try_from(most).unwrap_or(usize::MAX))).await,
+        }
     }
 
     /// A client needs a channel. The receiver fires once its events of other nodes are heard, or when the client has
@@ -154,6 +163,7 @@ struct Remote {
     channels: Arc<Channels>,
     cache: Arc<Cache>,
     quota: Arc<Quota>,
+    most: Option<usize>,
     users: Arc<Users>,
     termination: Termination,
 }
@@ -199,5 +209,9 @@ impl Listener for Remote {
 
     fn connections(&self) -> u64 {
         self.quota.taken() as u64
+    }
+
+    fn most_connections(&self) -> Option<u64> {
+        self.most.map(|most| most as u64)
     }
 }

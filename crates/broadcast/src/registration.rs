@@ -17,8 +17,7 @@ pub(crate) struct Quota(AtomicUsize);
 
 impl Quota {
     /// Takes one of `limit` places, if there is one.
-    fn take(&self, limit: Option<usize>) -> bool {
-        let limit = limit.unwrap_or(usize::MAX);
+    fn take(&self, limit: usize) -> bool {
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < limit).then_some(n + 1)).is_ok()
     }
 
@@ -42,15 +41,15 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Registers a new connection under a fresh socket id. Its greeting waits in the queue: whoever finds the connection
+    /// Registers a new connection under a fresh socket id; with a limit over several servers that may take a moment. Its greeting waits in the queue: whoever finds the connection
     /// in the registry cannot say anything before it, not even goodbye.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         app: Arc<App>,
         transport: Transport,
         queue_bytes: usize,
         version: ProtocolVersion,
     ) -> Result<Self, OverQuota> {
-        if !app.quota.take(app.config.max_connections) {
+        if !place(&app).await {
             return Err(OverQuota(transport));
         }
         let id = free_id(&app);
@@ -77,6 +76,14 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.app.connections.remove(&self.outbound.id());
         self.app.quota.give_back();
+    }
+}
+
+/// Takes a place; without a limit there always is one.
+async fn place(app: &App) -> bool {
+    match app.config.max_connections {
+        None => app.quota.take(usize::MAX),
+        Some(limit) => app.cluster.place(limit, |most| app.quota.take(most)).await,
     }
 }
 

@@ -105,6 +105,7 @@ async fn take_over(
         // 1.1 s; after an HTTP error instead of the handshake, or a reset, in 15 s (measured with 8.4).
         Ok(_) if shared.is_ending() => Err((CloseCode::OverCapacity, transport)),
         Ok(app) => Registration::new(app, transport, queue_bytes, version)
+            .await
             .map_err(|over| (CloseCode::OverQuota, over.0)),
         Err(code) => Err((code, transport)),
     };

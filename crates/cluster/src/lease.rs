@@ -93,8 +93,8 @@ pub struct Lease {
     ends: Option<Duration>,
     /// Since when it has stood without a break of lease or link.
     unbroken: Option<Duration>,
-    /// When it was renewed last, and with how many connections.
-    renewed: Option<(Duration, u64)>,
+    /// When it was renewed last, and with how many connections, if those were all.
+    renewed: Option<(Duration, Option<u64>)>,
 }
 
 impl Lease {
@@ -114,7 +114,7 @@ impl Lease {
     #[must_use]
     pub fn is_due(&self, now: Duration, connections: u64) -> bool {
         self.ends.is_none()
-            || self.renewed.is_none_or(|(at, told)| told != connections || now >= at + self.length / 5)
+            || self.renewed.is_none_or(|(at, told)| told != Some(connections) || now >= at + self.length / 5)
     }
 
     /// The link broke. Whatever is read over the next one may come from another memory.
@@ -123,14 +123,15 @@ impl Lease {
         (self.ends, self.unbroken) = (None, None);
     }
 
-    /// It was renewed: asked for at `sent` over `link`, answered at `now`. True when facts may be told again: the lease has
+    /// It was renewed: asked for at `sent` over `link`, answered at `now`. `told`: the connections of the node; `None` when
+    /// some were still on their way in, which is told again soon. True when facts may be told again: the lease has
     /// just begun to stand.
-    pub fn on_renewed(&mut self, link: u64, sent: Duration, now: Duration, connections: u64) -> bool {
+    pub fn on_renewed(&mut self, link: u64, sent: Duration, now: Duration, told: Option<u64>) -> bool {
         if link != self.link {
             return false;
         }
         self.begun = true;
-        self.renewed = Some((now, connections));
+        self.renewed = Some((now, told));
         self.unbroken.get_or_insert(now);
         self.ends.replace(sent + self.length).is_none()
     }

@@ -12,7 +12,7 @@ fn renewed_until(last: u32) -> Lease {
     for second in (1..=last).step_by(2) {
         let (first, link) = lease.ask();
         assert_eq!(first, second == 1);
-        lease.on_renewed(link, second * SECOND, second * SECOND, 0);
+        lease.on_renewed(link, second * SECOND, second * SECOND, Some(0));
     }
     lease
 }
@@ -32,11 +32,11 @@ fn a_break_of_the_link_takes_the_right_to_judge_for_as_long_as_the_first_time() 
     let (_, old) = lease.ask();
     lease.on_break();
     assert!(!lease.stands(22 * SECOND));
-    assert!(!lease.on_renewed(old, 21 * SECOND, 22 * SECOND, 0), "an answer over the broken link");
+    assert!(!lease.on_renewed(old, 21 * SECOND, 22 * SECOND, Some(0)), "an answer over the broken link");
     assert!(!lease.stands(22 * SECOND));
     let (first, link) = lease.ask();
-    assert!(!first && lease.on_renewed(link, 23 * SECOND, 24 * SECOND, 0));
-    assert!(!lease.on_renewed(link, 32 * SECOND, 33 * SECOND, 0), "stands already");
+    assert!(!first && lease.on_renewed(link, 23 * SECOND, 24 * SECOND, Some(0)));
+    assert!(!lease.on_renewed(link, 32 * SECOND, 33 * SECOND, Some(0)), "stands already");
     assert!(lease.stands(25 * SECOND) && !lease.is_settled(Duration::from_millis(33_900)));
     assert!(lease.is_settled(34 * SECOND));
 }
@@ -47,7 +47,7 @@ fn an_ended_lease_is_begun_anew_over_the_same_link() {
     lease.on_end();
     let (first, link) = lease.ask();
     assert!(first && !lease.stands(21 * SECOND));
-    assert!(lease.on_renewed(link, 22 * SECOND, 22 * SECOND, 0));
+    assert!(lease.on_renewed(link, 22 * SECOND, 22 * SECOND, Some(0)));
     assert!(lease.stands(23 * SECOND) && !lease.is_settled(23 * SECOND));
 }
 
@@ -56,9 +56,12 @@ fn renewals_come_in_time_and_when_there_is_news() {
     let mut lease = Lease::new(LEASE);
     assert!(lease.is_due(SECOND, 0));
     let (_, link) = lease.ask();
-    lease.on_renewed(link, SECOND, SECOND, 5);
+    lease.on_renewed(link, SECOND, SECOND, Some(5));
     assert!(!lease.is_due(2 * SECOND, 5));
     assert!(lease.is_due(2 * SECOND, 6) && lease.is_due(3 * SECOND, 5));
+    lease.on_renewed(link, 2 * SECOND, 2 * SECOND, None);
+    assert!(lease.is_due(2 * SECOND, 5), "some were on their way in");
+    lease.on_renewed(link, 2 * SECOND, 2 * SECOND, Some(5));
     lease.on_break();
     assert!(lease.is_due(2 * SECOND, 5), "a new link proves nothing yet");
 }

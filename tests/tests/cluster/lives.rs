@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use gema_cluster::engine::Engine;
 use gema_cluster::entry::Origin;
 use gema_cluster::lease::LEASE;
@@ -126,11 +127,11 @@ async fn whoever_was_forgotten_is_another_one_and_takes_its_old_words_away() {
 async fn connections_are_counted_over_the_living() {
     let memory = Memory::default();
     let (a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
-    a.connections.store(3, Ordering::Relaxed);
-    b.connections.store(4, Ordering::Relaxed);
+    a.clients.count.store(3, Ordering::Relaxed);
+    b.clients.count.store(4, Ordering::Relaxed);
     sleep(SECOND).await;
     assert_eq!((a.node.connections().await, b.node.connections().await), (7, 7));
-    b.connections.store(5, Ordering::Relaxed);
+    b.clients.count.store(5, Ordering::Relaxed);
     assert_eq!(b.node.connections().await, 8, "of itself it knows");
     assert_eq!(a.node.connections().await, 8, "and has told with its question");
     drop(b);
@@ -139,4 +140,55 @@ async fn connections_are_counted_over_the_living() {
     a.engine.set_link(false);
     a.linked(false).await;
     assert_eq!(a.node.connections().await, 3);
+}
+
+/// Lets `many` clients try to come in at once; how many got in.
+async fn rush(running: &Running, many: usize) -> u64 {
+    let clients = running.clients.clone();
+    let take = |most| {
+        let one_more = |count| (count < most).then_some(count + 1);
+        clients.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    };
+    let tries = join_all((0..many).map(|_| running.node.place(take))).await;
+    tries.iter().filter(|is_in| **is_in).count() as u64
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_holds_over_all_nodes_wherever_the_clients_come() {
+    for limit in [1, 10, 1_000] {
+        let memory = Memory::default();
+        let start = |origin| Running::start_limited(&memory, origin, Some(limit));
+        let (a, b, c) = (start(1).await, start(2).await, start(3).await);
+        sleep(SECOND).await;
+        // All at one node; then some leave and as many come to the others.
+        let lopsided = rush(&a, 2_000).await;
+        assert!(lopsided >= limit - limit / 20 && lopsided <= limit + limit / 20, "{lopsided} of {limit}");
+        let (at_b, at_c) = (rush(&b, 50).await, rush(&c, 50).await);
+        assert!(lopsided + at_b + at_c <= limit + limit / 20, "{lopsided} + {at_b} + {at_c} of {limit}");
+        a.clients.count.store(limit / 2, Ordering::Relaxed);
+        sleep(SECOND).await;
+        let (at_b, at_c) = tokio::join!(rush(&b, 2_000), rush(&c, 2_000));
+        let all: u64 = [&a, &b, &c].map(|node| node.clients.count.load(Ordering::Relaxed)).iter().sum();
+        assert!(
+            all >= limit - limit / 20 && all <= limit + limit / 20,
+            "{at_b} and {at_c}: {all} of {limit}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_link_nobody_waits_for_a_place_and_the_limit_holds_all_the_same() {
+    let memory = Memory::default();
+    let start = |origin| Running::start_limited(&memory, origin, Some(100));
+    let (a, b) = (start(1).await, start(2).await);
+    assert_eq!(rush(&a, 20).await, 20);
+    sleep(LEASE / 2).await;
+    for node in [&a, &b] {
+        node.engine.set_link(false);
+        node.linked(false).await;
+    }
+    let before = Instant::now();
+    let (at_a, at_b) = (rush(&a, 200).await, rush(&b, 200).await);
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    assert!((90..=100).contains(&(20 + at_a + at_b)), "20 + {at_a} + {at_b}");
 }

@@ -6,5 +6,6 @@ mod events;
 mod lives;
 mod nodes;
 mod queries;
+mod quota;
 mod servers;
 mod users;

@@ -18,7 +18,13 @@ const LIMIT: usize = 1024 * 1024;
 /// What a node delivered: the channel, the text, and whether it came from the log.
 type Delivered = (String, String, bool);
 
-struct Recorder(mpsc::Sender<Delivered>, Arc<AtomicU64>);
+struct Recorder(mpsc::Sender<Delivered>, Arc<Clients>);
+
+/// How many clients a node has, and all nodes may have.
+pub(super) struct Clients {
+    pub(super) count: AtomicU64,
+    pub(super) most: Option<u64>,
+}
 
 impl Listener for Recorder {
     fn deliver(&self, channel: &ChannelName, event: Event, published_ms: Option<u64>) {
@@ -35,26 +41,34 @@ impl Listener for Recorder {
     }
 
     fn connections(&self) -> u64 {
-        self.1.load(Ordering::Relaxed)
+        self.1.count.load(Ordering::Relaxed)
+    }
+
+    fn most_connections(&self) -> Option<u64> {
+        self.1.most
     }
 }
 
 pub(super) struct Running {
     pub(super) node: Node,
     pub(super) engine: Arc<MemoryEngine>,
-    pub(super) connections: Arc<AtomicU64>,
+    pub(super) clients: Arc<Clients>,
     delivered: mpsc::Receiver<Delivered>,
 }
 
 impl Running {
     pub(super) async fn start(memory: &Memory, origin: u128) -> Self {
+        Self::start_limited(memory, origin, None).await
+    }
+
+    pub(super) async fn start_limited(memory: &Memory, origin: u128, most: Option<u64>) -> Self {
         let (engine, notices) = memory.join();
         let engine = Arc::new(engine);
         let (record, delivered) = mpsc::channel(10_000);
-        let connections: Arc<AtomicU64> = Arc::default();
-        let recorder = Arc::new(Recorder(record, connections.clone()));
+        let clients = Arc::new(Clients { count: AtomicU64::new(0), most });
+        let recorder = Arc::new(Recorder(record, clients.clone()));
         let node = Node::start(engine.clone(), notices, recorder, Origin(origin), LIMIT);
-        let running = Self { node, engine, connections, delivered };
+        let running = Self { node, engine, clients, delivered };
         running.linked(true).await;
         running
     }

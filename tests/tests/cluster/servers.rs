@@ -97,7 +97,12 @@ impl Node {
 
 /// Two servers that are known to have a link.
 pub(crate) async fn pair(redis: &Redis) -> (Node, Node) {
-    let (a, b) = (Node::start(redis), Node::start(redis));
+    pair_with(redis, |_| {}).await
+}
+
+/// As [`pair`], with an app that is not set up as usual.
+pub(crate) async fn pair_with(redis: &Redis, set_up: impl Fn(&mut AppConfig)) -> (Node, Node) {
+    let (a, b) = (Node::start_with(redis, &set_up), Node::start_with(redis, &set_up));
     a.publish_confirmed("linked", "e", "").await;
     b.publish_confirmed("linked", "e", "").await;
     (a, b)

@@ -71,7 +71,7 @@ async fn register(app: &Arc<App>) -> (WebSocketStream<TcpStream>, Registration) 
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (client, server) = tokio::join!(client, listener.accept());
     let (server, _) = server.unwrap();
-    let registration = Registration::new(app.clone(), server.into(), 1 << 20, ProtocolVersion::Missing);
+    let registration = Registration::new(app.clone(), server.into(), 1 << 20, ProtocolVersion::Missing).await;
     let socket = WebSocketStream::from_raw_socket(client.unwrap(), Role::Client, None).await;
     (socket, registration.ok().unwrap())
 }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::places::Room;
 use super::{Change, Shared};
 use crate::engine::EngineError;
 use crate::entry::Origin;
@@ -45,6 +46,9 @@ pub(super) struct Life {
     elsewhere: AtomicU64,
     /// Those who wait for the next renewal.
     asking: Mutex<Vec<oneshot::Sender<()>>>,
+    /// Clients that wait for a place.
+    pub(super) at_the_door: AtomicU64,
+    pub(super) room: Mutex<Room>,
     to_renew: Notify,
     to_reap: Notify,
     pub(super) deaths: Arc<Deaths>,
@@ -58,6 +62,8 @@ impl Life {
             given_up: Mutex::default(),
             elsewhere: AtomicU64::new(0),
             asking: Mutex::default(),
+            at_the_door: AtomicU64::new(0),
+            room: Mutex::default(),
             to_renew: Notify::new(),
             to_reap: Notify::new(),
             deaths: Arc::default(),
@@ -138,15 +144,19 @@ async fn renew(shared: &Shared) {
     let asking = std::mem::take(&mut *shared.life.asking.lock());
     let (first, link) = shared.life.lease.lock().ask();
     let (node, connections) = (shared.identity.current(), shared.listener.connections());
-    let renewal = Renewal { node, first, connections, wanted: 0, limit: None };
+    let wanted = shared.life.at_the_door.load(Ordering::Acquire);
+    let renewal = Renewal { node, first, connections, wanted, limit: shared.listener.most_connections() };
     let sent = shared.now();
     match shared.engine.renew(&renewal).await {
         Ok(Renewed::Stands(standing)) => {
-            let began = shared.life.lease.lock().on_renewed(link, sent, shared.now(), connections);
+            let told = (wanted == 0).then_some(connections);
+            let began = shared.life.lease.lock().on_renewed(link, sent, shared.now(), told);
+            shared.life.room.lock().on_renewed(&renewal, standing.places, shared.now());
             on_standing(shared, standing, began);
         }
         Ok(Renewed::Ended) => shared.declared_dead(node),
-        Err(error) => tracing::debug!(%error, "the lease was not renewed; it is tried again"),
+        // Those who ask learn that there is no answer.
+        Err(error) => return tracing::debug!(%error, "the lease was not renewed; it is tried again"),
     }
     for one in asking {
         // It may have stopped waiting.

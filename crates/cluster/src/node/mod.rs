@@ -8,6 +8,7 @@ mod asking;
 mod hearing;
 mod holding;
 mod lease;
+mod places;
 mod telling;
 
 use std::collections::HashMap;
@@ -50,6 +51,9 @@ pub trait Listener: Send + Sync + 'static {
 
     /// How many clients are connected to this node.
     fn connections(&self) -> u64;
+
+    /// Most clients on all nodes together; `None`: no limit.
+    fn most_connections(&self) -> Option<u64>;
 }
 
 /// What has been lost for good, in events.

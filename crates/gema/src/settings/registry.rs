@@ -196,7 +196,7 @@ settings! {
         /// Seconds without a message after which clients ping the server, as announced to them.
         activity_timeout: Seconds = "30",
             Setting::named("REVERB_APP_ACTIVITY_TIMEOUT", "activity_timeout").used_by(SOCKETS).for_pusher("120");
-        /// How many clients may be connected; unset means no limit.
+        /// How many clients may be connected, to all servers that share channels together; unset means no limit.
         max_connections: Option<Count> = "",
             Setting::named("REVERB_APP_MAX_CONNECTIONS", "max_connections").used_by(SOCKETS);
         /// Bytes that a message of a client may hold. Unset: 10000 for `reverb`, the profile's own for `pusher`.
