@@ -2,7 +2,7 @@
 
 TOOLS := tests/tools
 
-.PHONY: help run test lint fmt conformance audit fuzz dashboard setup
+.PHONY: help run test lint fmt conformance audit fuzz rolling dashboard setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
@@ -28,6 +28,10 @@ audit: ## known vulnerabilities among the dependencies (asks the network)
 
 fuzz: ## look for inputs that break a parser or a signature; SECONDS=60 for each target
 	@$(TOOLS)/python.sh $(TOOLS)/fuzz.py
+
+rolling: ## restart one of two servers behind nginx with 15,000 clients on them
+	@cargo build --locked -p gema && GEMA_ROLLING_CLIENTS=15000 GEMA_ROLLING_SECONDS=20 \
+		cargo test --locked -p gema-tests --test rolling restart -- --nocapture
 
 dashboard: ## build the web pages, if their sources are newer
 	@$(TOOLS)/dashboard.sh

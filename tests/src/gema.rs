@@ -184,6 +184,14 @@ impl Gema {
         client
     }
 
+    /// As [`Gema::subscriber`], over a proxy that listens there.
+    pub async fn subscriber_at(&self, proxy: SocketAddr, channel: &str) -> Client {
+        let mut client = Client::open(proxy, &self.target(), &[]).await.established().await;
+        let auth = self.auth(&client, channel);
+        client.subscribe(channel, &auth).await;
+        client
+    }
+
     /// A connected client in one presence channel.
     pub async fn member(&self, channel: &str, channel_data: &str) -> Client {
         let mut client = self.client().await;
@@ -285,12 +293,17 @@ impl Gema {
 
     /// Waits until it has ended by itself.
     pub async fn ended(&mut self) -> ExitStatus {
+        self.ended_within(PATIENCE).await
+    }
+
+    /// As [`Gema::ended`], for an end that takes its time.
+    pub async fn ended_within(&mut self, patience: Duration) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 return status;
             }
-            assert!(start.elapsed() < PATIENCE, "gema has not ended after {PATIENCE:?}:\n{}", self.log());
+            assert!(start.elapsed() < patience, "gema has not ended after {patience:?}:\n{}", self.log());
             sleep(Duration::from_millis(10)).await;
         }
     }

@@ -1,7 +1,7 @@
 //! The test kit: it starts the real `gema` binary on free ports, talks to it from outside, and owns its end.
 //!
 //! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API,
-//! [`Raw`] HTTP byte by byte, [`Redis`] a redis-server of the test's own.
+//! [`Raw`] HTTP byte by byte, [`Redis`] a redis-server of the test's own, [`Nginx`] a balancer before some servers.
 //! Nothing in here knows how the server works inside. The tests are in `tests/`, one file per subject; the same kit for
 //! Node is `node/kit.mjs`.
 
@@ -10,6 +10,7 @@ mod certificate;
 mod client;
 mod gema;
 mod metrics;
+mod nginx;
 mod raw;
 mod receiver;
 mod redis;
@@ -20,6 +21,7 @@ pub use certificate::{Authority, Certificate, Trust, openssl};
 pub use client::{Client, Frame, Heard};
 pub use gema::{Gema, Setup};
 pub use metrics::Metrics;
+pub use nginx::Nginx;
 pub use raw::Raw;
 pub use receiver::{Delivery, Receiver};
 pub use redis::Redis;

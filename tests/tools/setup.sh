@@ -12,6 +12,7 @@ php -r 'exit((int) !(extension_loaded("curl") && (@include "GuzzleHttp/autoload.
     missing="$missing php-cli php-curl php-guzzlehttp-guzzle"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
+[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1 || missing="$missing nginx"
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing="$missing chromium"
 
 [ -n "$missing" ] || exit 0
