@@ -70,6 +70,13 @@ impl Cluster {
         self.0.get()
     }
 
+    /// Leaves the other nodes; nothing is told or heard afterwards. The caller bounds the wait.
+    pub(crate) async fn resign(&self) {
+        if let Some(node) = self.0.get() {
+            node.resign().await;
+        }
+    }
+
     /// Are there other nodes?
     pub(crate) fn is_on(&self) -> bool {
         self.0.get().is_some()

@@ -60,6 +60,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, listener: TcpListener, webhooks: R
     let _ = timeout_at(part(), goodbyes(shared, &mut summary)).await;
     let _ = timeout_at(part(), told(shared)).await;
     webhooks.end(deadline).await;
+    let _ = timeout_at(part(), resigned(shared)).await;
     let apps = || shared.apps.all();
     summary.left = shared.connections.len();
     summary.lost = apps().map(|app| app.cluster.counted(|node| node.waiting().0)).sum();
@@ -112,6 +113,13 @@ async fn goodbyes(shared: &Shared, summary: &mut Summary) {
         if timeout(GOODBYE_ROUND, shared.connections.wait()).await.is_ok() {
             return;
         }
+    }
+}
+
+/// Ends when no other node waits for a sign of life of this one.
+async fn resigned(shared: &Shared) {
+    for app in shared.apps.all() {
+        app.cluster.resign().await;
     }
 }
 

@@ -192,3 +192,17 @@ async fn without_a_link_nobody_waits_for_a_place_and_the_limit_holds_all_the_sam
     assert_eq!(before.elapsed(), Duration::ZERO);
     assert!((90..=100).contains(&(20 + at_a + at_b)), "20 + {at_a} + {at_b}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_in_order_is_gone_at_once() {
+    let memory = Memory::default();
+    let (a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    a.clients.count.store(3, Ordering::Relaxed);
+    ann_is_at(&a, 1).await;
+    sleep(SECOND).await;
+    assert_eq!(b.node.connections().await, 3);
+    a.node.resign().await;
+    assert_eq!((said_of(&b).await, b.node.connections().await), (vec![], 0));
+    sleep(3 * LEASE).await;
+    assert_eq!((lost(&a), reaped(&a) + reaped(&b), a.node.id()), (0, 0, Origin(1)), "and does not come back");
+}

@@ -4,7 +4,7 @@
 //! [`crate::lease`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::places::Room;
-use super::{Change, Shared};
+use super::{Change, Node, Shared};
 use crate::engine::EngineError;
 use crate::entry::Origin;
 use crate::lease::{Lease, Renewal, Renewed, Standing};
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 8;
 pub struct Deaths {
     /// Times that this node was declared dead, or forgotten, and went on under another id.
     pub leases_lost: AtomicU64,
-    /// Dead nodes that this node buried. Over all nodes each death counts once.
+    /// Other nodes that this node found dead and buried. Over all nodes each counts once.
     pub nodes_reaped: AtomicU64,
 }
 
@@ -49,6 +49,8 @@ pub(super) struct Life {
     /// Clients that wait for a place.
     pub(super) at_the_door: AtomicU64,
     pub(super) room: Mutex<Room>,
+    /// The node ends: it lets its lease go.
+    resigned: AtomicBool,
     to_renew: Notify,
     to_reap: Notify,
     pub(super) deaths: Arc<Deaths>,
@@ -64,6 +66,7 @@ impl Life {
             asking: Mutex::default(),
             at_the_door: AtomicU64::new(0),
             room: Mutex::default(),
+            resigned: AtomicBool::new(false),
             to_renew: Notify::new(),
             to_reap: Notify::new(),
             deaths: Arc::default(),
@@ -108,10 +111,14 @@ impl Shared {
 
     /// Somebody says that this node is dead: it goes on under another id, with everything still to be told.
     pub(super) fn declared_dead(&self, id: Origin) {
+        if self.identity.current() != id || self.life.resigned.load(Ordering::Acquire) {
+            return;
+        }
+        // Before there is another id: it must not speak before it has a lease.
+        self.life.lease.lock().on_end();
         if !self.identity.give_up(id) {
             return;
         }
-        self.life.lease.lock().on_end();
         self.life.given_up.lock().push(id);
         self.life.deaths.leases_lost.fetch_add(1, Ordering::Relaxed);
         self.life.to_renew.notify_one();
@@ -124,7 +131,7 @@ pub(super) async fn run(shared: Arc<Shared>, changes: mpsc::Sender<Change>) {
     let mut was_settled = false;
     loop {
         let _ = timeout(shared.engine.lease() / LOOKS, shared.life.to_renew.notified()).await;
-        if shared.is_linked() && is_due(&shared) {
+        if shared.is_linked() && !shared.life.resigned.load(Ordering::Acquire) && is_due(&shared) {
             renew(&shared).await;
         }
         let is_settled = shared.absence() == Absence::Leaving;
@@ -176,6 +183,20 @@ fn on_standing(shared: &Shared, standing: Standing, began: bool) {
     }
 }
 
+impl Node {
+    /// Leaves the cluster: takes back whatever it still says of its clients, and its lease. The last thing that a node does;
+    /// without it the others would wait for its lease to end. The caller bounds the wait.
+    pub async fn resign(&self) {
+        self.shared.life.resigned.store(true, Ordering::Release);
+        if !self.is_linked() {
+            return;
+        }
+        if let Err(error) = bury(&self.shared, self.id()).await {
+            tracing::debug!(%error, "this node leaves without a word; the others find out");
+        }
+    }
+}
+
 /// Takes the dead away, for ever.
 pub(super) async fn reap(shared: Arc<Shared>) {
     loop {
@@ -183,6 +204,8 @@ pub(super) async fn reap(shared: Arc<Shared>) {
         while let Some(node) = next_dead(&shared) {
             if let Err(error) = bury(&shared, node).await {
                 tracing::debug!(%error, "a dead node is not quite gone yet; it is tried again");
+                // The next renewal names it again; until then it is the turn of others.
+                shared.life.ended.lock().retain(|ended| *ended != node);
                 break;
             }
         }
@@ -206,7 +229,7 @@ async fn bury(shared: &Shared, node: Origin) -> Result<(), EngineError> {
     let reaped: Vec<_> =
         partitions.into_iter().map(|partition| shared.engine.reap(node, partition)).collect();
     stream::iter(reaped).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    if shared.engine.bury(node).await? {
+    if shared.engine.bury(node).await? && !shared.identity.is_own(node) {
         shared.life.deaths.nodes_reaped.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
             node = format_args!("{:032x}", node.0),
