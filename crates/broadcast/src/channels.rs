@@ -1,9 +1,11 @@
 //! The registry of one app's occupied channels. A channel is here while somebody subscribes to it, and only then.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
+use gema_cluster::node::Others;
 use gema_protocol::channel::ChannelName;
+use gema_protocol::presence::UserId;
 
 use crate::channel::{Channel, Joined, Joiner, Refused};
 use crate::metrics::Traffic;
@@ -14,6 +16,8 @@ pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
     facts: Option<Arc<Facts>>,
     traffic: Arc<Traffic>,
+    /// What other nodes say; empty on a node that is alone.
+    others: OnceLock<Arc<Others>>,
 }
 
 /// The presence channel has as many members as it may: this many.
@@ -23,7 +27,12 @@ pub(crate) struct Full(pub(crate) usize);
 impl Channels {
     /// None yet. Each will report to `facts` and count what it delivers in `traffic`.
     pub(crate) fn new(facts: Option<Arc<Facts>>, traffic: Arc<Traffic>) -> Self {
-        Self { map: DashMap::new(), facts, traffic }
+        Self { map: DashMap::new(), facts, traffic, others: OnceLock::new() }
+    }
+
+    /// From now on a channel begins with what other nodes say of it. Happens once, before the first connection.
+    pub(crate) fn tie(&self, others: Arc<Others>) {
+        self.others.get_or_init(|| others);
     }
 
     /// The channel, if anybody subscribes to it.
@@ -54,6 +63,12 @@ impl Channels {
         }
     }
 
+    /// Refuses, as far as is known now, a user for whom [`Channels::join`] would have no room.
+    pub(crate) fn check_room(&self, name: &str, user: &UserId, most: usize) -> Result<(), Full> {
+        let has_room = self.get(name).is_none_or(|channel| channel.has_room(user, most));
+        if has_room { Ok(()) } else { Err(Full(most)) }
+    }
+
     /// Takes a connection out of a channel, and the channel out of the registry when nobody is left.
     pub(crate) fn leave(&self, channel: &Arc<Channel>, joined: &Joined) {
         if channel.leave(joined) {
@@ -70,8 +85,16 @@ impl Channels {
         if let Some(channel) = self.get(name) {
             return channel;
         }
-        let new = || Arc::new(Channel::new(name.clone(), self.facts.clone(), self.traffic.clone()));
-        self.map.entry(name.clone()).or_insert_with(new).clone()
+        let new = Channel::new(name.clone(), self.facts.clone(), self.traffic.clone());
+        match self.others.get() {
+            // What is learned afterwards finds the channel here.
+            Some(others) => others.with(name, |others| self.insert(new.knowing(others))),
+            None => self.insert(new),
+        }
+    }
+
+    fn insert(&self, new: Channel) -> Arc<Channel> {
+        self.map.entry(new.name().clone()).or_insert_with(|| Arc::new(new)).clone()
     }
 
     fn remove(&self, channel: &Arc<Channel>) {

@@ -1,6 +1,7 @@
 //! An app's tie to the other nodes. A node that is alone has none, and pays for none.
 //!
-//! What the nodes share and how is [`gema_cluster`]'s business; here is where its events go, and what tells it of ours.
+//! What the nodes share and how is [`gema_cluster`]'s business; here is where its events and members go, and what tells it of
+//! ours.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,9 +13,11 @@ use gema_cluster::name::Namespace;
 use gema_cluster::node::{Acknowledged, Listener, Node, PATIENCE};
 use gema_cluster::outgoing::Full;
 use gema_cluster::redis::Redis;
+use gema_cluster::replica::Change;
 use gema_cluster::seal::Sealer;
 use gema_protocol::channel::ChannelName;
 use gema_protocol::frame;
+use gema_protocol::presence::{Member, UserId};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -45,15 +48,9 @@ impl Cluster {
     }
 
     fn join(app: &App, engine: Arc<dyn Engine>, notices: Notices, origin: Origin, limit: usize) {
-        let remote = Arc::new(Remote {
-            channels: app.channels.clone(),
-            cache: app.cache.clone(),
-            quota: app.quota.clone(),
-            most: app.config.max_connections,
-            users: app.users.clone(),
-            termination: app.config.termination(),
-        });
+        let remote = Arc::new(Remote::of(app));
         let node = app.cluster.0.get_or_init(|| Node::start(engine, notices, remote, origin, limit));
+        app.channels.tie(node.others().clone());
         // Held for ever; nobody waits for it: what comes before it is held is in its log.
         let _ = node.hold(&ChannelName::control());
     }
@@ -117,42 +114,31 @@ impl Cluster {
         }
     }
 
-    /// A client needs a channel. The receiver fires once its events of other nodes are heard, or when the client has
-    /// waited long enough; `None`: at once.
-    pub(crate) fn hold(&self, channel: &ChannelName) -> Option<oneshot::Receiver<()>> {
-        self.hold_all(std::slice::from_ref(channel))
+    /// A client comes to a channel, as this member if it is a presence channel. The receiver fires once its events of
+    /// other nodes are heard and their members are known, or when the client has waited long enough; `None`: at once.
+    pub(crate) fn enter(
+        &self,
+        channel: &ChannelName,
+        member: Option<&Member>,
+    ) -> Option<oneshot::Receiver<()>> {
+        self.0.get()?.enter(channel, member).map(bounded)
     }
 
-    /// As [`Cluster::hold`], for channels that a client needs together.
-    pub(crate) fn hold_all(&self, channels: &[ChannelName]) -> Option<oneshot::Receiver<()>> {
-        let node = self.0.get()?;
-        let confirmed: Vec<_> = channels.iter().filter_map(|channel| node.hold(channel)).collect();
-        if confirmed.is_empty() {
-            return None;
-        }
-        let (done, wait) = oneshot::channel();
-        tokio::spawn(async move {
-            // Late or not, the client goes on; what it would have missed comes from the log.
-            let _ = timeout(PATIENCE, join_all(confirmed)).await;
-            let _ = done.send(());
-        });
-        Some(wait)
-    }
-
-    /// As [`Cluster::hold`], of users' own channels.
+    /// A client needs the events of these users' own channels, without being in them. As [`Cluster::enter`].
     pub(crate) fn hold_users<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Option<oneshot::Receiver<()>> {
-        self.node()?;
-        self.hold_all(&ids.map(ChannelName::of_user).collect::<Vec<_>>())
+        let node = self.0.get()?;
+        let waits: Vec<_> = ids.filter_map(|id| node.hold(&ChannelName::of_user(id))).collect();
+        (!waits.is_empty()).then(|| bounded(join_all(waits)))
     }
 
     /// A client has left a channel, or has not come in after all.
-    pub(crate) fn release(&self, channel: &ChannelName) {
+    pub(crate) fn leave(&self, channel: &ChannelName, user: Option<&UserId>) {
         if let Some(node) = self.0.get() {
-            node.release(channel);
+            node.leave(channel, user);
         }
     }
 
-    /// As [`Cluster::release`], of a user's own channel.
+    /// Takes a [`Cluster::hold_users`] back.
     pub(crate) fn release_user(&self, id: &str) {
         if let Some(node) = self.0.get() {
             node.release(&ChannelName::of_user(id));
@@ -165,6 +151,17 @@ impl Cluster {
     }
 }
 
+/// Fires when the wait ends, or when a client has waited long enough.
+fn bounded(wait: impl Future + Send + 'static) -> oneshot::Receiver<()> {
+    let (done, waited) = oneshot::channel();
+    tokio::spawn(async move {
+        // Late or not, the client goes on; what it would have missed comes from the log, or as a change of members.
+        let _ = timeout(PATIENCE, wait).await;
+        let _ = done.send(());
+    });
+    waited
+}
+
 /// Where events of other nodes go.
 struct Remote {
     channels: Arc<Channels>,
@@ -173,6 +170,8 @@ struct Remote {
     most: Option<usize>,
     users: Arc<Users>,
     termination: Termination,
+    /// Subscribers are told how many they are.
+    counts: bool,
 }
 
 /// What the other nodes are told when a user's connections are to end.
@@ -181,6 +180,18 @@ pub(crate) fn termination_of(user: &str) -> Event {
 }
 
 impl Remote {
+    fn of(app: &App) -> Self {
+        Self {
+            channels: app.channels.clone(),
+            cache: app.cache.clone(),
+            quota: app.quota.clone(),
+            most: app.config.max_connections,
+            users: app.users.clone(),
+            termination: app.config.termination(),
+            counts: app.config.subscription_count,
+        }
+    }
+
     /// A command of another node.
     fn obey(&self, command: &Event, late: Option<u64>) {
         let text = str::from_utf8(&command.text).unwrap_or_default();
@@ -208,6 +219,20 @@ impl Listener for Remote {
 
     fn keep(&self, channel: &ChannelName, text: &str, time: Duration) {
         self.cache.keep(channel, frame::text(text.as_bytes()), time);
+    }
+
+    fn members(&self, channel: &ChannelName, changes: Vec<Change>) {
+        if let Some(channel) = self.channels.get(channel) {
+            channel.follow(&changes);
+        }
+    }
+
+    fn count(&self, channel: &ChannelName, elsewhere: u64) {
+        let Some(channel) = self.channels.get(channel) else { return };
+        channel.count_elsewhere(elsewhere);
+        if self.counts && channel.name().kind().has_subscription_count() {
+            channel.announce_count();
+        }
     }
 
     fn cache_ttl(&self) -> Duration {

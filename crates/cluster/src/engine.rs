@@ -96,6 +96,13 @@ pub trait Engine: Send + Sync + 'static {
     /// Says what is so of this node's clients in a channel.
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Result<Told, EngineError>>;
 
+    /// The channels of a partition in which a node still has clients, by what it told.
+    fn channels_of<'a>(
+        &'a self,
+        node: Origin,
+        partition: Partition,
+    ) -> BoxFuture<'a, Result<Vec<ChannelName>, EngineError>>;
+
     /// Reads what all nodes say of a channel.
     fn snapshot<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<Snapshot, EngineError>>;
 

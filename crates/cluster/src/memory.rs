@@ -77,7 +77,36 @@ impl Clock {
 struct Facts {
     version: Version,
     members: BTreeMap<(Origin, String), Bytes>,
-    subscriptions: HashMap<Origin, u64>,
+    subscriptions: BTreeMap<Origin, u64>,
+}
+
+impl Facts {
+    /// True when the node had said anything.
+    fn forget(&mut self, node: Origin) -> bool {
+        let before = self.members.len();
+        self.members.retain(|(of, _), _| *of != node);
+        self.subscriptions.remove(&node).is_some() || self.members.len() < before
+    }
+
+    /// True when something is new.
+    fn take(&mut self, telling: &Telling) -> bool {
+        let before = (self.members.len(), self.subscriptions.get(&telling.node).copied());
+        let claimed = |user: &String| telling.users.iter().any(|claim| claim.user_id == *user);
+        if telling.whole {
+            self.members.retain(|(node, user), _| *node != telling.node || claimed(user));
+        }
+        let mut changed = self.members.len() != before.0;
+        for claim in &telling.users {
+            let key = (telling.node, claim.user_id.clone());
+            changed |= match &claim.member {
+                Some(member) => self.members.insert(key, member.clone()).is_none(),
+                None => self.members.remove(&key).is_some(),
+            };
+        }
+        self.subscriptions.insert(telling.node, telling.subscriptions);
+        self.subscriptions.retain(|_, count| *count > 0);
+        changed || before.1.unwrap_or(0) != telling.subscriptions
+    }
 }
 
 struct Node {
@@ -180,31 +209,14 @@ impl Meeting {
         }
         let taken = self.taken.entry(telling.node).or_default();
         if telling.number <= *taken {
-            return Told::Stale;
+            return Told::Stale(*taken);
         }
         *taken = telling.number;
         let facts = self.facts.entry(telling.channel.clone()).or_default();
-        facts.subscriptions.insert(telling.node, telling.subscriptions);
-        let changes = telling.users.iter().filter(|(user, member)| {
-            let key = (telling.node, user.clone());
-            match member {
-                Some(member) => facts.members.insert(key, member.clone()).is_none(),
-                None => facts.members.remove(&key).is_some(),
-            }
-        });
-        if changes.count() > 0 {
+        let is_farewell = telling.whole && telling.subscriptions == 0;
+        if facts.take(telling) || is_farewell {
             facts.version += 1;
-            let told = telling.users.iter().map(|(user_id, member)| Fact {
-                node: telling.node,
-                user_id: user_id.clone(),
-                member: member.clone(),
-            });
-            let delta = Delta {
-                follows: facts.version - 1,
-                version: facts.version,
-                facts: told.collect(),
-                gone: None,
-            };
+            let delta = telling.delta(facts.version - 1, facts.version);
             let version = facts.version;
             self.tell_delta(&telling.channel, &delta);
             return Told::Taken(version);
@@ -248,13 +260,11 @@ impl Meeting {
         for (channel, facts) in
             self.facts.iter_mut().filter(|(channel, _)| Partition::of(channel) == partition)
         {
-            let before = facts.members.len();
-            facts.members.retain(|(of, _), _| *of != node);
-            if facts.members.len() < before {
+            if facts.forget(node) {
                 facts.version += 1;
                 let (follows, version) = (facts.version - 1, facts.version);
-                deltas
-                    .push((channel.clone(), Delta { follows, version, facts: Vec::new(), gone: Some(node) }));
+                let delta = Delta { follows, version, facts: Vec::new(), count: None, gone: Some(node) };
+                deltas.push((channel.clone(), delta));
             }
         }
         deltas.iter().for_each(|(channel, delta)| self.tell_delta(channel, delta));
@@ -265,14 +275,24 @@ impl Meeting {
         self.leases.remove(&node).is_some()
     }
 
+    fn channels_of(&self, node: Origin, partition: Partition) -> Vec<ChannelName> {
+        let here = self.facts.iter().filter(|(channel, _)| Partition::of(channel) == partition);
+        let of_node = here.filter(|(_, facts)| facts.subscriptions.contains_key(&node));
+        of_node.map(|(channel, _)| channel.clone()).collect()
+    }
+
     fn snapshot(&self, channel: &ChannelName) -> Snapshot {
-        let Some(facts) = self.facts.get(channel) else { return Snapshot { version: 0, facts: Vec::new() } };
+        let Some(facts) = self.facts.get(channel) else { return Snapshot::default() };
         let fact = |((node, user_id), member): (&(Origin, String), &Bytes)| Fact {
             node: *node,
             user_id: user_id.clone(),
             member: Some(member.clone()),
         };
-        Snapshot { version: facts.version, facts: facts.members.iter().map(fact).collect() }
+        Snapshot {
+            version: facts.version,
+            facts: facts.members.iter().map(fact).collect(),
+            counts: facts.subscriptions.iter().map(|(node, count)| (*node, *count)).collect(),
+        }
     }
 
     fn counts(&self, channel: &ChannelName) -> Counts {
@@ -356,6 +376,14 @@ impl Engine for MemoryEngine {
 
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Result<Told, EngineError>> {
         self.with(|meeting| meeting.tell(telling))
+    }
+
+    fn channels_of<'a>(
+        &'a self,
+        node: Origin,
+        partition: Partition,
+    ) -> BoxFuture<'a, Result<Vec<ChannelName>, EngineError>> {
+        self.with(|meeting| meeting.channels_of(node, partition))
     }
 
     fn snapshot<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<Snapshot, EngineError>> {

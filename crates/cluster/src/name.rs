@@ -24,6 +24,12 @@ impl Partition {
         Self(u8::try_from(hash % u64::from(PARTITIONS)).unwrap_or(0))
     }
 
+    /// Counts them from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0.into()
+    }
+
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..PARTITIONS).map(Self)

@@ -1,11 +1,11 @@
-//! What a node believes of the others' members of one presence channel: told, not asked.
+//! What a node believes of the others' members and subscriptions of one channel: told, not asked.
 //!
 //! Each node writes facts about its own clients; the place where nodes meet orders the changes and numbers the states.
 //! A replica follows change by change. Whatever does not follow, or comes after a cut, is replaced by a snapshot. Clients
 //! are told the difference between two states of their own node's replica, so nobody hears of a user twice, however the
 //! nodes came to agree. About itself a node believes only its own memory: its own facts are left out here. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -35,17 +35,21 @@ pub struct Delta {
     pub version: Version,
     /// What changed.
     pub facts: Vec<Fact>,
-    /// A node that was declared dead: whatever it said of the channel is void.
+    /// A node, and how many of its connections subscribe now.
+    pub count: Option<(Origin, u64)>,
+    /// A node whose earlier words are void: `facts` holds all that it claims, which is nothing once it was declared dead.
     pub gone: Option<Origin>,
 }
 
 /// All facts of a state; each has a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The state.
     pub version: Version,
     /// In no order.
     pub facts: Vec<Fact>,
+    /// How many connections of each node subscribe.
+    pub counts: Vec<(Origin, u64)>,
 }
 
 /// What it means that a fact is missing from a snapshot.
@@ -83,6 +87,9 @@ pub struct Replica {
     /// `None` before the first snapshot and after a cut.
     version: Option<Version>,
     facts: BTreeMap<(String, Origin), Bytes>,
+    counts: BTreeMap<Origin, u64>,
+    /// How many there were before a memory that may be new was read.
+    least: u64,
     /// A snapshot has been asked for.
     reading: bool,
     /// Deltas that came while it is read.
@@ -98,7 +105,25 @@ impl Replica {
     /// Knows of nobody. `own`: the ids of this node; it believes no fact about them.
     #[must_use]
     pub fn new(own: Identity) -> Self {
-        Self { own, version: None, facts: BTreeMap::new(), reading: false, held: Vec::new(), doubtful: false }
+        let (facts, counts, held) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { own, version: None, facts, counts, least: 0, reading: false, held, doubtful: false }
+    }
+
+    /// The state that is held; `None` while it is not known whether what is held is the newest.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// The others' members: a user's id and the member as JSON, once for each node that has the user.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.facts.iter().map(|((user, _), member)| (user.as_str(), member))
+    }
+
+    /// How many connections of the other nodes subscribe; while members may be missing, not less than before.
+    #[must_use]
+    pub fn subscriptions(&self) -> u64 {
+        self.counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count)).max(self.least)
     }
 
     /// The topic is confirmed, for the first time or again: a snapshot must be read.
@@ -113,9 +138,11 @@ impl Replica {
         let mut followed = Followed::default();
         if self.reading {
             // With more than this a newer snapshot is cheaper.
-            if self.held.len() < MOST_HELD {
-                self.held.push(delta);
+            if self.held.len() >= MOST_HELD {
+                self.held.clear();
+                followed.read_snapshot = true;
             }
+            self.held.push(delta);
             return followed;
         }
         match self.version {
@@ -156,7 +183,14 @@ impl Replica {
 
     /// A node was declared dead, or took its facts back: nothing of it is believed any more.
     pub fn on_death(&mut self, node: Origin) -> Vec<Change> {
-        let gone: Vec<_> = self.facts.keys().filter(|(_, of)| *of == node).cloned().collect();
+        self.counts.remove(&node);
+        self.forget(node, &BTreeSet::new())
+    }
+
+    /// Forgets whom a node has, but for these users.
+    fn forget(&mut self, node: Origin, claimed: &BTreeSet<String>) -> Vec<Change> {
+        let of_node = self.facts.keys().filter(|(user, of)| *of == node && !claimed.contains(user));
+        let gone: Vec<_> = of_node.cloned().collect();
         gone.into_iter()
             .map(|key| {
                 self.facts.remove(&key);
@@ -167,8 +201,17 @@ impl Replica {
 
     fn apply(&mut self, delta: Delta, changes: &mut Vec<Change>) {
         self.version = Some(delta.version);
-        changes.extend(delta.gone.into_iter().flat_map(|node| self.on_death(node)));
+        if let Some(node) = delta.gone {
+            self.counts.remove(&node);
+            let claimed = delta.facts.iter().map(|fact| fact.user_id.clone()).collect();
+            changes.extend(self.forget(node, &claimed));
+        }
         changes.extend(delta.facts.into_iter().filter_map(|fact| self.learn(fact)));
+        match delta.count.filter(|(node, _)| !self.own.is_own(*node)) {
+            Some((node, 0)) => drop(self.counts.remove(&node)),
+            Some((node, count)) => drop(self.counts.insert(node, count)),
+            None => {}
+        }
     }
 
     fn learn(&mut self, fact: Fact) -> Option<Change> {
@@ -188,6 +231,9 @@ impl Replica {
     /// Newcomers first: a user who only moves between nodes is never away in between.
     fn adopt(&mut self, snapshot: Snapshot, absence: Absence) -> Vec<Change> {
         self.version = Some(snapshot.version);
+        let before = self.subscriptions();
+        let counts = snapshot.counts.into_iter().filter(|(node, _)| !self.own.is_own(*node)).collect();
+        let old_counts = std::mem::replace(&mut self.counts, counts);
         let facts = snapshot.facts.into_iter().filter(|fact| !self.own.is_own(fact.node));
         let new: BTreeMap<_, _> =
             facts.filter_map(|fact| Some(((fact.user_id, fact.node), fact.member?))).collect();
@@ -196,9 +242,12 @@ impl Replica {
         let mut changes: Vec<_> =
             entered.map(|(key, member)| Change::Enter(key.0.clone(), member.clone())).collect();
         old.retain(|key, _| !self.facts.contains_key(key));
-        self.doubtful = absence == Absence::Doubtful && !old.is_empty();
+        let is_less = !old.is_empty() || old_counts.keys().any(|node| !self.counts.contains_key(node));
+        self.doubtful = absence == Absence::Doubtful && is_less;
+        self.least = 0;
         if self.doubtful {
             self.facts.append(&mut old);
+            self.least = before;
         }
         changes.extend(old.into_keys().map(|key| Change::Exit(key.0)));
         changes

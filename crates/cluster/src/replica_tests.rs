@@ -25,13 +25,13 @@ fn exit(user: &str) -> Change {
 }
 
 fn delta(follows: Version, version: Version, facts: &[Fact]) -> Delta {
-    Delta { follows, version, facts: facts.to_vec(), gone: None }
+    Delta { follows, version, facts: facts.to_vec(), count: None, gone: None }
 }
 
 fn holding(version: Version, facts: &[Fact]) -> Replica {
     let mut replica = Replica::new(Identity::new(OWN));
     replica.on_subscribed();
-    replica.on_snapshot(Snapshot { version, facts: facts.to_vec() }, Absence::Leaving);
+    replica.on_snapshot(Snapshot { version, facts: facts.to_vec(), ..Snapshot::default() }, Absence::Leaving);
     replica
 }
 
@@ -54,7 +54,8 @@ fn a_hole_is_healed_by_a_snapshot_and_told_as_a_difference() {
     assert!(replica.on_delta(delta(11, 12, &[fact(2, "c", true)])).read_snapshot);
     assert_eq!(replica.on_delta(delta(12, 13, &[fact(2, "d", true)])), Followed::default(), "asked for once");
     let facts = vec![fact(2, "a", true), fact(3, "b", true), fact(2, "c", true)];
-    let followed = replica.on_snapshot(Snapshot { version: 12, facts }, Absence::Leaving);
+    let followed =
+        replica.on_snapshot(Snapshot { version: 12, facts, ..Snapshot::default() }, Absence::Leaving);
     assert_eq!(followed.changes, [enter("b"), enter("c"), exit("b"), enter("d")]);
     assert_eq!((followed.read_snapshot, replica.version), (false, Some(13)));
 }
@@ -64,7 +65,9 @@ fn an_older_snapshot_is_adopted_too() {
     let mut replica = holding(10, &[fact(2, "a", true)]);
     replica.on_subscribed();
     assert_eq!(
-        replica.on_snapshot(Snapshot { version: 4, facts: vec![] }, Absence::Leaving).changes,
+        replica
+            .on_snapshot(Snapshot { version: 4, facts: vec![], ..Snapshot::default() }, Absence::Leaving)
+            .changes,
         [exit("a")]
     );
     assert_eq!(replica.on_delta(delta(4, 5, &[fact(2, "b", true)])).changes, [enter("b")]);
@@ -83,7 +86,8 @@ fn a_death_is_told_in_its_place_among_the_changes() {
     let death = |follows, version| Delta { gone: Some(Origin(2)), ..delta(follows, version, &[]) };
     assert!(replica.on_delta(death(11, 12)).read_snapshot, "something was missed before it");
     let both = vec![fact(2, "b", true), fact(2, "c", true)];
-    let followed = replica.on_snapshot(Snapshot { version: 11, facts: both }, Absence::Leaving);
+    let followed =
+        replica.on_snapshot(Snapshot { version: 11, facts: both, ..Snapshot::default() }, Absence::Leaving);
     assert_eq!(followed.changes, [enter("c"), exit("a"), exit("a"), exit("b"), exit("c")]);
     assert_eq!(replica.on_delta(death(11, 12)), Followed::default(), "a repeat");
 }
@@ -92,7 +96,7 @@ fn a_death_is_told_in_its_place_among_the_changes() {
 fn whoever_is_missing_from_a_memory_that_may_be_new_is_kept_until_that_is_sure() {
     let mut replica = holding(10, &[fact(2, "a", true), fact(2, "b", true), fact(2, "c", true)]);
     replica.on_subscribed();
-    let fresh = Snapshot { version: 20, facts: vec![fact(3, "d", true)] };
+    let fresh = Snapshot { version: 20, facts: vec![fact(3, "d", true)], ..Snapshot::default() };
     assert_eq!(replica.on_snapshot(fresh, Absence::Doubtful).changes, [enter("d")]);
     assert!(replica.is_doubtful());
     assert_eq!(replica.on_delta(delta(20, 21, &[fact(2, "a", true)])).changes, [], "never away");
@@ -102,7 +106,8 @@ fn whoever_is_missing_from_a_memory_that_may_be_new_is_kept_until_that_is_sure()
         "left expressly"
     );
     replica.on_subscribed();
-    let later = Snapshot { version: 22, facts: vec![fact(2, "a", true), fact(3, "d", true)] };
+    let later =
+        Snapshot { version: 22, facts: vec![fact(2, "a", true), fact(3, "d", true)], ..Snapshot::default() };
     assert_eq!(replica.on_snapshot(later, Absence::Leaving).changes, [exit("c")]);
     assert!(!replica.is_doubtful());
 }
@@ -115,7 +120,57 @@ fn former_ids_are_its_own_as_well() {
     assert!(own.give_up(OWN));
     let node = own.current().0;
     let facts = vec![fact(OWN.0, "a", true), fact(node, "a", true), fact(2, "b", true)];
-    assert_eq!(replica.on_snapshot(Snapshot { version: 1, facts }, Absence::Leaving).changes, [enter("b")]);
+    assert_eq!(
+        replica.on_snapshot(Snapshot { version: 1, facts, ..Snapshot::default() }, Absence::Leaving).changes,
+        [enter("b")]
+    );
+}
+
+#[test]
+fn subscriptions_of_other_nodes_are_added_up() {
+    let counted = |follows, version, node, count| Delta {
+        count: Some((Origin(node), count)),
+        ..delta(follows, version, &[])
+    };
+    let mut replica = holding(10, &[]);
+    replica.on_delta(counted(10, 11, 2, 5));
+    replica.on_delta(counted(11, 12, 3, 2));
+    replica.on_delta(counted(12, 13, OWN.0, 100));
+    assert_eq!(replica.subscriptions(), 7);
+    replica.on_delta(counted(13, 14, 3, 0));
+    assert_eq!(replica.subscriptions(), 5);
+    replica.on_subscribed();
+    let counts = vec![(Origin(4), 3), (OWN, 9)];
+    let fresh = || Snapshot { version: 20, counts: counts.clone(), ..Snapshot::default() };
+    replica.on_snapshot(fresh(), Absence::Doubtful);
+    assert!(replica.is_doubtful(), "node 2 is missing");
+    assert_eq!(replica.subscriptions(), 5, "node 4 may be node 2 under another id");
+    replica.on_delta(counted(20, 21, 5, 4));
+    assert_eq!(replica.subscriptions(), 7);
+    replica.on_subscribed();
+    replica.on_snapshot(fresh(), Absence::Leaving);
+    assert_eq!(replica.subscriptions(), 3);
+}
+
+#[test]
+fn who_is_not_in_a_whole_word_of_a_node_is_gone() {
+    let mut replica = holding(10, &[fact(2, "a", true), fact(3, "a", true), fact(2, "b", true)]);
+    let whole = Delta { gone: Some(Origin(2)), ..delta(10, 11, &[fact(2, "b", true), fact(2, "c", true)]) };
+    assert_eq!(replica.on_delta(whole).changes, [exit("a"), enter("c")]);
+    assert_eq!(replica.members().map(|(user, _)| user).collect::<Vec<_>>(), ["a", "b", "c"]);
+}
+
+#[test]
+fn too_many_changes_during_a_look_make_it_look_again() {
+    let mut replica = Replica::new(Identity::new(OWN));
+    replica.on_subscribed();
+    let asked = (0..1_000).filter(|version| {
+        replica.on_delta(delta(*version, version + 1, &[fact(2, "a", true)])).read_snapshot
+    });
+    assert_eq!(asked.count(), 3);
+    let snapshot = Snapshot { version: 900, ..Snapshot::default() };
+    assert!(!replica.on_snapshot(snapshot, Absence::Leaving).read_snapshot);
+    assert_eq!(replica.version(), Some(1_000));
 }
 
 /// The facts of all nodes, ordered.
@@ -141,7 +196,7 @@ impl Place {
 
     fn snapshot(&self) -> Snapshot {
         let facts = self.facts.iter().map(|(node, user)| fact(*node, &user.to_string(), true)).collect();
-        Snapshot { version: self.version, facts }
+        Snapshot { version: self.version, facts, ..Snapshot::default() }
     }
 }
 

@@ -5,10 +5,13 @@ use gema_protocol::channel::ChannelName;
 
 use crate::entry::Origin;
 use crate::field::{put, take};
-use crate::replica::Fact;
+use crate::replica::{Delta, Fact, Version};
 
 /// First byte of every change. A node skips what it does not know.
 const VERSION: u8 = 1;
+
+/// Most bytes of the name of a channel that Redis says a node has clients in.
+pub const LONGEST_NAME: usize = 4_096;
 
 /// The present truth about a channel's clients on one node. Not a difference: what was said before and lost on its way
 /// does not matter.
@@ -22,17 +25,32 @@ pub struct Telling {
     pub channel: ChannelName,
     /// How many of the node's connections subscribe to it.
     pub subscriptions: u64,
-    /// Users who came or went since the node spoke of them last: the id, and the member as JSON if there is a connection.
-    pub users: Vec<(String, Option<Bytes>)>,
+    /// That the node has subscribers there was confirmed before: they are not new, even if it has been forgotten meanwhile.
+    pub known: bool,
+    /// The node has nobody there but `users`: whoever else it spoke of before is gone.
+    pub whole: bool,
+    /// Users who came or went since the node spoke of them last.
+    pub users: Vec<Claim>,
+}
+
+/// Whether a node has connections of a user in the channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The user's id as text.
+    pub user_id: String,
+    /// The member as the app signed it (JSON); `None` when there is no connection any more.
+    pub member: Option<Bytes>,
+    /// That the user is there was confirmed before, and has not been taken back since.
+    pub known: bool,
 }
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
     /// It is true for everybody from this version of the channel on.
-    Taken(u64),
-    /// Something newer of this node was taken before.
-    Stale,
+    Taken(Version),
+    /// Something of this node with this number was taken before; only a higher one is believed.
+    Stale(u64),
     /// The node has been declared dead; it needs another id.
     Dead,
 }
@@ -54,12 +72,25 @@ impl Telling {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.put_u128(self.node.0);
-        for (user, member) in &self.users {
-            put(&mut out, user.as_bytes());
-            out.put_u8(member.is_some().into());
-            put(&mut out, member.as_deref().unwrap_or_default());
+        out.put_u8(self.whole.into());
+        out.put_u64(self.subscriptions);
+        for claim in &self.users {
+            put(&mut out, claim.user_id.as_bytes());
+            out.put_u8(claim.member.is_some().into());
+            put(&mut out, claim.member.as_deref().unwrap_or_default());
         }
         out
+    }
+
+    /// What the others make of it.
+    #[must_use]
+    pub fn delta(&self, follows: Version, version: Version) -> Delta {
+        let node = self.node;
+        let fact =
+            |claim: &Claim| Fact { node, user_id: claim.user_id.clone(), member: claim.member.clone() };
+        let facts = self.users.iter().map(fact).collect();
+        let count = Some((node, self.subscriptions));
+        Delta { follows, version, facts, count, gone: self.whole.then_some(node) }
     }
 }
 
@@ -67,29 +98,35 @@ impl Telling {
 ///
 /// # Errors
 /// See [`TellingError`].
-pub fn decode(mut bytes: Bytes) -> Result<Vec<Fact>, TellingError> {
-    let version = bytes.try_get_u8().map_err(|_| TellingError::Malformed)?;
-    if version != VERSION {
-        return Err(TellingError::Version(version));
+pub fn decode(mut bytes: Bytes, follows: Version, version: Version) -> Result<Delta, TellingError> {
+    let format = bytes.try_get_u8().map_err(|_| TellingError::Malformed)?;
+    if format != VERSION {
+        return Err(TellingError::Version(format));
     }
     let node = Origin(bytes.try_get_u128().map_err(|_| TellingError::Malformed)?);
+    let whole = flag(&mut bytes).ok_or(TellingError::Malformed)?;
+    let subscriptions = bytes.try_get_u64().map_err(|_| TellingError::Malformed)?;
     let mut facts = Vec::new();
     while bytes.has_remaining() {
         facts.push(fact(node, &mut bytes).ok_or(TellingError::Malformed)?);
     }
-    Ok(facts)
+    Ok(Delta { follows, version, facts, count: Some((node, subscriptions)), gone: whole.then_some(node) })
 }
 
 fn fact(node: Origin, bytes: &mut Bytes) -> Option<Fact> {
     let user_id = str::from_utf8(&take(bytes)?).ok()?.to_owned();
-    let present = match bytes.try_get_u8().ok()? {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
+    let present = flag(bytes)?;
     let member = take(bytes)?;
     str::from_utf8(&member).ok()?;
     (present || member.is_empty()).then(|| Fact { node, user_id, member: present.then_some(member) })
+}
+
+fn flag(bytes: &mut Bytes) -> Option<bool> {
+    match bytes.try_get_u8().ok()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -98,20 +135,26 @@ mod tests {
 
     use super::*;
 
+    fn claim((user, info): (String, Option<u32>)) -> Claim {
+        let member = info.map(|info| Bytes::from(format!(r#"{{"user_info":{info}}}"#)));
+        Claim { user_id: user, member, known: false }
+    }
+
     proptest! {
         #[test]
-        fn what_is_written_is_read(node in any::<u128>(), users in prop::collection::vec((".{0,10}", any::<Option<u32>>()), 0..10)) {
-            let member = |info: u32| Bytes::from(format!(r#"{{"user_info":{info}}}"#));
-            let users: Vec<_> = users.into_iter().map(|(user, info)| (user, info.map(member))).collect();
-            let channel = ChannelName::parse("presence-a", 200).unwrap();
-            let telling = Telling { node: Origin(node), number: 1, channel, subscriptions: 1, users: users.clone() };
-            let facts = users.into_iter().map(|(user_id, member)| Fact { node: Origin(node), user_id, member });
-            prop_assert_eq!(decode(telling.encode().into()), Ok(facts.collect()));
+        fn what_is_written_is_read(
+            (node, subscriptions, whole) in any::<(u128, u64, bool)>(),
+            users in prop::collection::vec((".{0,10}", any::<Option<u32>>()), 0..10),
+        ) {
+            let (node, channel) = (Origin(node), ChannelName::parse("presence-a", 200).unwrap());
+            let users = users.into_iter().map(claim).collect();
+            let telling = Telling { node, number: 1, channel, subscriptions, known: true, whole, users };
+            prop_assert_eq!(decode(telling.encode().into(), 3, 4), Ok(telling.delta(3, 4)));
         }
 
         #[test]
         fn noise_is_an_error_and_no_panic(noise in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(noise.into());
+            let _ = decode(noise.into(), 0, 1);
         }
     }
 }

@@ -121,6 +121,32 @@ impl Member {
     }
 }
 
+impl Member {
+    /// The member for another server, read there by [`Member::passed_on`].
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        frame::json(self)
+    }
+
+    /// A member that another server has let in, within limits that may differ from ours. What cannot be read, or names
+    /// somebody else, is a member of whom nothing but the id is known.
+    #[must_use]
+    pub fn passed_on(user_id: &str, json: &str) -> Self {
+        let read = || {
+            let Object(data): Object<ChannelData<'_>> = read(json).ok()?;
+            let number = match data.user_id? {
+                Id::Text(text) if text == user_id => None,
+                Id::Number(number) if number.to_string() == user_id => Some(number),
+                Id::Text(_) | Id::Number(_) => return None,
+            };
+            let user_info = data.user_info.filter(|info| json::depth(info.get()) <= DEEPEST);
+            let user_id = UserId { text: user_id.into(), number };
+            Some(Self { user_id, user_info: user_info.map(ToOwned::to_owned) })
+        };
+        read().unwrap_or_else(|| Self { user_id: UserId::from_text(user_id), user_info: None })
+    }
+}
+
 #[derive(Deserialize)]
 struct ChannelData<'a> {
     user_id: Option<Id>,
@@ -220,6 +246,17 @@ mod tests {
         assert_eq!(frame::json(&text), r#"{"user_id":"10"}"#);
         let all = r#"{"user_id":-7,"user_info":{"n": 1.0,"é":"\u00e9"}}"#;
         assert_eq!(frame::json(&member(all).unwrap()), all, "info is passed on as it came");
+    }
+
+    #[test]
+    fn a_member_comes_as_it_was_passed_on_or_without_info() {
+        let deep = format!(r#"{{"user_id":"7","user_info":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        for whole in [r#"{"user_id":7,"user_info":{"n": 1.0}}"#, r#"{"user_id":"7"}"#] {
+            assert_eq!(Member::passed_on("7", whole).to_json(), whole);
+        }
+        for broken in ["", "null", "{", r#"{"user_id":8,"user_info":1}"#, r#"{"user_info":1}"#, &deep] {
+            assert_eq!(Member::passed_on("7", broken).to_json(), r#"{"user_id":"7"}"#, "{broken}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The members of one presence channel: distinct users, each with as many connections as it likes.
+//! The members of one presence channel: distinct users, each with as many connections as it likes, here and on other
+//! servers. Of those it is known only on how many servers a user is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct Roster {
 struct Present {
     member: Member,
     connections: usize,
+    /// Other servers with connections of this user.
+    servers: usize,
 }
 
 impl Roster {
@@ -45,7 +48,7 @@ impl Roster {
             present.connections += 1;
             return false;
         }
-        let present = Present { member: member.clone(), connections: 1 };
+        let present = Present { member: member.clone(), connections: 1, servers: 0 };
         self.users.insert(member.user_id.as_str().into(), present);
         true
     }
@@ -53,11 +56,39 @@ impl Roster {
     /// Takes a connection of a user back. The user when it was the last: the others are told.
     pub fn leave(&mut self, user_id: &UserId) -> Option<UserId> {
         let present = self.users.get_mut(user_id.as_str())?;
-        present.connections -= 1;
-        if present.connections > 0 {
+        present.connections = present.connections.checked_sub(1)?;
+        self.remove_if_gone(user_id.as_str())
+    }
+
+    /// Counts another server that has the user. The member when nobody had it: the others are told.
+    pub fn enter_elsewhere(&mut self, user_id: &str, member: impl FnOnce() -> Member) -> Option<&Member> {
+        if let Some(present) = self.users.get_mut(user_id) {
+            present.servers += 1;
             return None;
         }
-        self.users.remove(user_id.as_str()).map(|present| present.member.user_id)
+        let present = Present { member: member(), connections: 0, servers: 1 };
+        Some(&self.users.entry(user_id.into()).or_insert(present).member)
+    }
+
+    /// Takes another server of a user back. The user when nobody has it any more: the others are told.
+    pub fn exit_elsewhere(&mut self, user_id: &str) -> Option<UserId> {
+        let present = self.users.get_mut(user_id)?;
+        present.servers = present.servers.checked_sub(1)?;
+        self.remove_if_gone(user_id)
+    }
+
+    /// How many connections of the user are here.
+    #[must_use]
+    pub fn connections(&self, user_id: &UserId) -> usize {
+        self.users.get(user_id.as_str()).map_or(0, |present| present.connections)
+    }
+
+    fn remove_if_gone(&mut self, user_id: &str) -> Option<UserId> {
+        let present = self.users.get(user_id)?;
+        if present.connections > 0 || present.servers > 0 {
+            return None;
+        }
+        self.users.remove(user_id).map(|present| present.member.user_id)
     }
 
     /// The ids of all users, sorted as text.
@@ -91,6 +122,19 @@ mod tests {
         assert_eq!(roster.leave(&member(1).user_id), Some(member(1).user_id));
         assert!(roster.is_empty());
         assert_eq!(roster.leave(&member(1).user_id), None, "a leave without a join changes nothing");
+    }
+
+    #[test]
+    fn a_user_is_gone_when_no_server_has_it() {
+        let (mut roster, ann) = (Roster::default(), member(1));
+        assert!(roster.enter_elsewhere("1", || member(1)).is_some());
+        assert!(roster.enter_elsewhere("1", || member(1)).is_none());
+        assert!(!roster.join(&ann), "known from elsewhere");
+        assert_eq!((roster.len(), roster.connections(&ann.user_id)), (1, 1));
+        assert_eq!((roster.exit_elsewhere("1"), roster.leave(&ann.user_id)), (None, None));
+        assert_eq!(roster.leave(&ann.user_id), None, "nobody is here");
+        assert_eq!(roster.exit_elsewhere("1"), Some(ann.user_id));
+        assert_eq!(roster.exit_elsewhere("1"), None);
     }
 
     #[test]

@@ -8,12 +8,12 @@ use gema_cluster::engine::{Engine, EngineError, Notice, Notices};
 use gema_cluster::entry::{Entry, Event, Origin};
 use gema_cluster::inbox::Position;
 use gema_cluster::memory::Memory;
-use gema_cluster::name::Namespace;
+use gema_cluster::name::{Namespace, Partition};
 use gema_cluster::outgoing::{Answer, Append};
 use gema_cluster::redis::{Address, Redis as RedisEngine};
-use gema_cluster::replica::{Delta, Fact, Snapshot};
+use gema_cluster::replica::{Delta, Fact, Snapshot, Version};
 use gema_cluster::seal::Sealer;
-use gema_cluster::telling::{Telling, Told};
+use gema_cluster::telling::{Claim, Telling, Told};
 use gema_protocol::app::Secret;
 use gema_protocol::channel::ChannelName;
 use gema_tests::{PATIENCE, Redis};
@@ -187,45 +187,94 @@ async fn another_secret_is_not_believed() {
 
 pub(super) fn telling(number: u64, subscriptions: u64, users: &[(&str, bool)]) -> Telling {
     let member = |user: &str| Bytes::from(format!(r#"{{"user_id":"{user}"}}"#));
-    let users = users.iter().map(|(user, is_in)| ((*user).to_owned(), is_in.then(|| member(user)))).collect();
-    Telling { node: Origin(7), number, channel: channel("presence-c"), subscriptions, users }
+    let claim = |(user, is_in): &(&str, bool)| Claim {
+        user_id: (*user).to_owned(),
+        member: is_in.then(|| member(user)),
+        known: false,
+    };
+    let (known, whole, users) = (false, false, users.iter().map(claim).collect());
+    Telling { node: Origin(7), number, channel: channel("presence-c"), subscriptions, known, whole, users }
 }
 
 pub(super) fn facts(telling: &Telling) -> Vec<Fact> {
-    let fact = |(user_id, member): &(String, Option<Bytes>)| Fact {
-        node: telling.node,
-        user_id: user_id.clone(),
-        member: member.clone(),
-    };
-    telling.users.iter().map(fact).collect()
+    telling.delta(0, 0).facts
+}
+
+/// All that is known once this was told.
+fn snapshot(version: Version, telling: &Telling) -> Snapshot {
+    let counts = Vec::from([(telling.node, telling.subscriptions)]);
+    Snapshot { version, facts: facts(telling), counts }
+}
+
+async fn taken(engine: &impl Engine, telling: &Telling) -> Version {
+    match engine.tell(telling).await {
+        Ok(Told::Taken(version)) => version,
+        other => panic!("not taken: {other:?}"),
+    }
+}
+
+async fn delta(notices: &mut Notices) -> Delta {
+    match notice(notices).await {
+        Notice::Delta { delta, .. } => delta,
+        other => panic!("no delta: {other:?}"),
+    }
 }
 
 /// What a node says of its clients is ordered, told to whoever holds the topic, and found by whoever asks.
 async fn facts_are_ordered_told_and_found(a: impl Engine, b: impl Engine, mut heard: Notices) {
     assert_eq!(notice(&mut heard).await, Notice::Up);
-    b.subscribe(&[channel("presence-c")]).await.expect("an answer");
-    assert_eq!(b.snapshot(&channel("presence-c")).await.expect("an answer").facts, []);
+    let name = channel("presence-c");
+    b.subscribe(std::slice::from_ref(&name)).await.expect("an answer");
     let both_in = telling(1, 2, &[("ann", true), ("b/ob", true)]);
-    let Ok(Told::Taken(first)) = a.tell(&both_in).await else { panic!("not taken") };
-    let Notice::Delta { delta, .. } = notice(&mut heard).await else { panic!("no delta") };
-    assert_eq!((delta.version, &delta.facts), (first, &facts(&both_in)));
-    assert_eq!(
-        b.snapshot(&channel("presence-c")).await.expect("an answer"),
-        Snapshot { version: first, facts: facts(&both_in) }
-    );
+    let first = heard_as_told(&a, &mut heard, 0, &both_in).await;
+    found(&b, &[(first, &both_in)]).await;
+    assert_eq!(a.tell(&telling(1, 0, &[("ann", false)])).await, Ok(Told::Stale(1)), "an old word");
+    assert_eq!(taken(&a, &telling(2, 2, &[("ann", true)])).await, first, "nothing new");
+    let second = heard_as_told(&a, &mut heard, first, &telling(3, 1, &[("ann", false)])).await;
+    found(&b, &[(second, &telling(0, 1, &[("b/ob", true)]))]).await;
+    let third = heard_as_told(&a, &mut heard, second, &telling(4, 5, &[])).await;
+    found(&b, &[(third, &telling(0, 5, &[("b/ob", true)]))]).await;
+    a_whole_telling_leaves_nothing_else(&a, &b, &mut heard, third).await;
+}
 
-    assert_eq!(a.tell(&telling(1, 0, &[("ann", false)])).await, Ok(Told::Stale), "an old word");
-    assert_eq!(
-        a.tell(&telling(2, 3, &[("ann", true)])).await,
-        Ok(Told::Taken(first)),
-        "nothing new of the users"
-    );
-    let ann_out = telling(3, 1, &[("ann", false)]);
-    let Ok(Told::Taken(second)) = a.tell(&ann_out).await else { panic!("not taken") };
-    let Notice::Delta { delta, .. } = notice(&mut heard).await else { panic!("no delta") };
-    assert_eq!(delta, Delta { follows: first, version: second, facts: facts(&ann_out), gone: None });
-    let left = b.snapshot(&channel("presence-c")).await.expect("an answer");
-    assert_eq!((left.version, left.facts), (second, facts(&telling(0, 0, &[("b/ob", true)]))));
+/// Continues where everybody knows of "b/ob" and five subscriptions.
+async fn a_whole_telling_leaves_nothing_else(
+    a: &impl Engine,
+    b: &impl Engine,
+    heard: &mut Notices,
+    version: Version,
+) {
+    let listed = || b.channels_of(Origin(7), Partition::of(&channel("presence-c")));
+    let stranger = Telling { node: Origin(8), ..telling(1, 1, &[("b/ob", true)]) };
+    let version = heard_as_told(a, heard, version, &stranger).await;
+    let whole = Telling { whole: true, known: true, ..telling(5, 2, &[("cem", true)]) };
+    let version = heard_as_told(a, heard, version, &whole).await;
+    found(b, &[(version, &whole), (version, &stranger)]).await;
+    assert_eq!(listed().await, Ok(vec![channel("presence-c")]));
+    let farewell = Telling { whole: true, ..telling(6, 0, &[]) };
+    let version = heard_as_told(a, heard, version, &farewell).await;
+    found(b, &[(version, &stranger)]).await;
+    assert_eq!(listed().await, Ok(vec![]));
+    let again = Telling { number: 7, ..farewell };
+    heard_as_told(a, heard, version, &again).await;
+}
+
+/// Tells something new, and hears it.
+async fn heard_as_told(a: &impl Engine, heard: &mut Notices, follows: Version, telling: &Telling) -> Version {
+    let version = taken(a, telling).await;
+    assert_eq!(delta(heard).await, telling.delta(follows, version));
+    version
+}
+
+/// Exactly what these nodes have told is found.
+async fn found(b: &impl Engine, told: &[(Version, &Telling)]) {
+    let mut all = b.snapshot(&channel("presence-c")).await.expect("an answer");
+    all.facts.sort_by_key(|fact| fact.node);
+    all.counts.sort_unstable();
+    let parts = || told.iter().map(|(version, telling)| snapshot(*version, telling));
+    assert_eq!(all.version, told[0].0);
+    assert_eq!(all.facts, parts().flat_map(|part| part.facts).collect::<Vec<_>>());
+    assert_eq!(all.counts, parts().flat_map(|part| part.counts).collect::<Vec<_>>());
 }
 
 #[tokio::test]

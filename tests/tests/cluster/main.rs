@@ -5,6 +5,7 @@ mod contract_leases;
 mod events;
 mod lives;
 mod nodes;
+mod presence;
 mod queries;
 mod quota;
 mod servers;

@@ -1,5 +1,6 @@
 //! Nodes over a place where they meet: what one publishes the others deliver, once and in order, through cuts and losses.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +9,9 @@ use gema_cluster::engine::Engine;
 use gema_cluster::entry::{Event, Origin};
 use gema_cluster::memory::{Memory, MemoryEngine};
 use gema_cluster::node::{Listener, Node};
+use gema_cluster::replica::{Change, Replica};
 use gema_protocol::channel::ChannelName;
+use gema_protocol::presence::Member;
 use gema_tests::PATIENCE;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -34,6 +37,20 @@ impl Listener for Recorder {
 
     fn keep(&self, channel: &ChannelName, text: &str, _: Duration) {
         self.0.try_send((channel.to_string(), format!("kept {text}"), true)).expect("room");
+    }
+
+    fn members(&self, channel: &ChannelName, changes: Vec<Change>) {
+        for change in changes {
+            let text = match change {
+                Change::Enter(user, _) => format!("+{user}"),
+                Change::Exit(user) => format!("-{user}"),
+            };
+            self.0.try_send((channel.to_string(), text, false)).expect("room");
+        }
+    }
+
+    fn count(&self, channel: &ChannelName, elsewhere: u64) {
+        self.0.try_send((channel.to_string(), format!("elsewhere {elsewhere}"), false)).expect("room");
     }
 
     fn cache_ttl(&self) -> Duration {
@@ -232,4 +249,82 @@ async fn without_a_link_nobody_waits() {
     let taken = (0..20).take_while(|_| a.node.publish(&channel("c"), event(&text)).is_ok()).count();
     assert_eq!(taken, 7, "the buffer is bounded");
     assert_eq!(a.node.losses().told.load(Ordering::Relaxed), 1);
+}
+
+fn member(user: &str) -> Member {
+    Member::passed_on(user, &format!(r#"{{"user_id":"{user}"}}"#))
+}
+
+impl Running {
+    /// A member comes, and waits until everybody knows; then these users of other nodes are known.
+    async fn join(&self, name: &str, user: &str) -> Vec<String> {
+        if let Some(wait) = self.node.enter(&channel(name), Some(&member(user))) {
+            timeout(PATIENCE, wait).await.expect("in time").expect("known");
+        }
+        let members = |others: &Replica| others.members().map(|(user, _)| user.to_owned()).collect();
+        self.node.others().with(&channel(name), members)
+    }
+
+    fn leave(&self, name: &str, user: &str) {
+        self.node.leave(&channel(name), Some(&member(user).user_id));
+    }
+}
+
+#[tokio::test]
+async fn whoever_joins_knows_of_everybody_who_did_before() {
+    let memory = Memory::default();
+    let (mut a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    assert_eq!(a.join("presence-c", "ann").await, [""; 0]);
+    assert_eq!(b.join("presence-c", "bob").await, ["ann"]);
+    assert_eq!(a.texts(2).await, ["+bob", "elsewhere 1"]);
+    assert_eq!(b.join("presence-c", "ann").await, ["ann"]);
+    a.leave("presence-c", "ann");
+    b.leave("presence-c", "bob");
+    assert_eq!(a.texts(4).await, ["+ann", "elsewhere 2", "-bob", "elsewhere 1"]);
+}
+
+#[tokio::test]
+async fn a_node_that_was_away_says_and_hears_what_is_so_by_now() {
+    let memory = Memory::default();
+    let (mut a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    a.join("presence-c", "ann").await;
+    b.join("presence-c", "bob").await;
+    b.join("presence-c", "cem").await;
+    assert_eq!(a.texts(4).await, ["+bob", "elsewhere 1", "+cem", "elsewhere 2"]);
+    b.engine.set_link(false);
+    b.linked(false).await;
+    assert!(b.node.enter(&channel("presence-c"), Some(&member("dia"))).is_none(), "nobody waits");
+    b.leave("presence-c", "bob");
+    b.leave("presence-c", "cem");
+    b.engine.set_link(true);
+    let mut texts = a.texts(4).await;
+    texts.sort();
+    assert_eq!(texts, ["+dia", "-bob", "-cem", "elsewhere 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_forgot_who_is_there_is_told_and_nobody_is_away_meanwhile() {
+    let memory = Memory::default();
+    let (mut a, b) = (Running::start(&memory, 1).await, Running::start(&memory, 2).await);
+    a.join("presence-c", "ann").await;
+    b.join("presence-c", "bob").await;
+    b.join("presence-c", "cem").await;
+    assert_eq!(a.texts(4).await.len(), 4);
+    b.engine.set_link(false);
+    b.linked(false).await;
+    b.leave("presence-c", "cem");
+    memory.restart();
+    b.join("presence-c", "dia").await;
+    // By the nodes that have them: one that was forgotten goes on under another id.
+    let mut present = BTreeMap::from([("bob".to_owned(), 1), ("cem".to_owned(), 1)]);
+    while present != BTreeMap::from([("bob".to_owned(), 1), ("dia".to_owned(), 1)]) {
+        let text = a.next().await.1;
+        match text.split_at(1) {
+            ("+", user) => *present.entry(user.to_owned()).or_insert(0) += 1,
+            ("-", user) => *present.entry(user.to_owned()).or_insert(0) -= 1,
+            _ => assert!(text == "elsewhere 2" || text == "elsewhere 1", "{text}"),
+        }
+        present.retain(|_, nodes| *nodes > 0);
+        assert!(present.contains_key("bob"), "never away");
+    }
 }

@@ -11,7 +11,7 @@ impl Channel {
     /// Tells every subscriber the count, now or with the changes of the next seconds.
     pub(crate) fn announce_count(self: &Arc<Self>) {
         let mut door = self.door.lock();
-        let count = door.members.len();
+        let count = door.count();
         if count > COUNTED_AT_ONCE {
             if !std::mem::replace(&mut door.count_due, true) {
                 tokio::spawn(self.clone().announce_later());
@@ -28,7 +28,7 @@ impl Channel {
         tokio::time::sleep(COUNT_PAUSE).await;
         let mut door = self.door.lock();
         door.count_due = false;
-        let _ = self.push(frame::subscription_count(&self.name, door.members.len()), To::default());
+        let _ = self.push(frame::subscription_count(&self.name, door.count()), To::default());
         drop(door);
         self.flush();
     }

@@ -1,6 +1,7 @@
 //! Who is in a channel, under one lock: the subscribers and, in a presence channel, the users they are.
 
 use bytes::{Bytes, BytesMut};
+use gema_cluster::replica::{Change, Replica};
 use gema_protocol::channel::ChannelName;
 use gema_protocol::frame;
 use gema_protocol::presence::{Member, UserId, member_added, member_removed};
@@ -23,6 +24,8 @@ pub(crate) enum Refused {
 pub(super) struct Door {
     pub(super) members: Members,
     pub(super) roster: Roster,
+    /// Subscriptions on other nodes.
+    pub(super) elsewhere: usize,
     /// An announcement of the count is on its way.
     pub(super) count_due: bool,
     closed: bool,
@@ -35,12 +38,37 @@ impl Door {
             return Err(Refused::Closed);
         }
         match (joiner.member, joiner.most_members) {
-            (Some(member), Some(most))
-                if self.roster.len() >= most && !self.roster.contains(&member.user_id) =>
-            {
-                Err(Refused::Full(most))
-            }
+            (Some(member), Some(most)) if !self.has_room(&member.user_id, most) => Err(Refused::Full(most)),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether a presence channel with at most `most` members takes this user.
+    pub(super) fn has_room(&self, user: &UserId, most: usize) -> bool {
+        self.roster.len() < most || self.roster.contains(user)
+    }
+
+    /// Subscriptions of all nodes.
+    pub(super) fn count(&self) -> usize {
+        self.members.len().saturating_add(self.elsewhere)
+    }
+
+    /// Begins with what other nodes say of the channel.
+    pub(super) fn know(&mut self, others: &Replica) {
+        self.elsewhere = usize::try_from(others.subscriptions()).unwrap_or(usize::MAX);
+        for (user, member) in others.members() {
+            self.roster.enter_elsewhere(user, || passed_on(user, member));
+        }
+    }
+
+    /// Counts a node more or less that has a user; what to tell subscribers when it is the first or was the last.
+    pub(super) fn follow(&mut self, channel: &ChannelName, change: &Change) -> Option<Bytes> {
+        match change {
+            Change::Enter(user, member) => {
+                let added = self.roster.enter_elsewhere(user, || passed_on(user, member))?;
+                Some(member_added(channel, added))
+            }
+            Change::Exit(user) => self.roster.exit_elsewhere(user).map(|user| member_removed(channel, &user)),
         }
     }
 
@@ -71,4 +99,8 @@ impl Door {
         self.closed = self.members.len() == 0;
         self.closed
     }
+}
+
+fn passed_on(user: &str, member: &Bytes) -> Member {
+    Member::passed_on(user, str::from_utf8(member).unwrap_or_default())
 }

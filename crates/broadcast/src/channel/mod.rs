@@ -5,11 +5,12 @@
 //! that is pending and gives each subscriber one write. So the busier a channel is, the more events share a write, and
 //! a publisher that waits for its flush is slowed down to what the subscribers take.
 //!
-//! [`door`] owns who is in, `members` the list that a fan-out walks, `round` what one flush sends. Channels are found
+//! [`door`] owns who is in, `elsewhere` brings it what other nodes say, `members` the list that a fan-out walks, `round` what one flush sends. Channels are found
 //! through [`crate::channels::Channels`]. What webhooks hear of it is in `report`.
 
 mod count;
 mod door;
+mod elsewhere;
 mod members;
 mod report;
 mod round;
@@ -130,12 +131,12 @@ impl Channel {
         &self.name
     }
 
-    /// How many connections subscribe.
+    /// How many connections subscribe, on all nodes.
     pub(crate) fn subscription_count(&self) -> usize {
-        self.door.lock().members.len()
+        self.door.lock().count()
     }
 
-    /// How many distinct users a presence channel has.
+    /// How many distinct users a presence channel has, on all nodes.
     pub(crate) fn user_count(&self) -> usize {
         self.door.lock().roster.len()
     }
@@ -156,7 +157,6 @@ impl Channel {
         let mut door = self.door.lock();
         door.admit(joiner)?;
         let added = joiner.member.and_then(|member| door.enter(&self.name, member));
-        let added_user = joiner.member.filter(|_| added.is_some()).map(|member| &member.user_id);
         if let Some(added) = added {
             self.pending.lock().push(added, To::default());
         }
@@ -171,7 +171,7 @@ impl Channel {
             joined_ms: joiner.now_ms,
         });
         let slot = door.members.join(subscription.clone());
-        self.report_join(&door, added_user);
+        self.report_join(&door, joiner.member.map(|member| &member.user_id));
         drop(door);
         self.flush();
         Ok(Joined { subscription, slot, user: joiner.member.map(|member| member.user_id.clone()) })
@@ -189,11 +189,10 @@ impl Channel {
         let mut door = self.door.lock();
         door.members.leave(joined.slot, &joined.subscription);
         let removed = joined.user().and_then(|user| door.exit(&self.name, user));
-        let removed_user = joined.user().filter(|_| removed.is_some());
         if let Some(removed) = removed {
             self.pending.lock().push(removed, To::default());
         }
-        self.report_leave(&door, removed_user);
+        self.report_leave(&door, joined.user());
         let last = door.close_if_empty();
         drop(door);
         self.flush();
@@ -227,7 +226,7 @@ impl Channel {
         }
         pending.flushing = true;
         drop(pending);
-        if self.subscription_count() > CHUNK {
+        if self.door.lock().members.len() > CHUNK {
             tokio::spawn(self.clone().flush_in_turns());
         } else {
             self.flush_in_place();

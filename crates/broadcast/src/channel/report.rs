@@ -12,22 +12,22 @@ use super::door::Door;
 use super::{Channel, Delivery, To};
 
 impl Channel {
-    /// Reports a subscription that was just added, and the user if it is the first of that user.
-    pub(super) fn report_join(&self, door: &Door, added: Option<&UserId>) {
+    /// Reports a subscription that was just added, and its user if it is the first of that user here.
+    pub(super) fn report_join(&self, door: &Door, user: Option<&UserId>) {
         let Some(facts) = &self.facts else { return };
         if door.members.len() == 1 {
             facts.push(Fact::Occupied(self.name.clone()));
         }
-        if let Some(user) = added {
+        if let Some(user) = user.filter(|user| door.roster.connections(user) == 1) {
             facts.push(Fact::Joined(self.name.clone(), user.clone()));
         }
         self.report_count(door);
     }
 
-    /// Reports a subscription that was just taken out, and the user if it was the last of that user.
-    pub(super) fn report_leave(&self, door: &Door, removed: Option<&UserId>) {
+    /// Reports a subscription that was just taken out, and its user if it was the last of that user here.
+    pub(super) fn report_leave(&self, door: &Door, user: Option<&UserId>) {
         let Some(facts) = &self.facts else { return };
-        if let Some(user) = removed {
+        if let Some(user) = user.filter(|user| door.roster.connections(user) == 0) {
             facts.push(Fact::Left(self.name.clone(), user.clone()));
         }
         if door.members.len() == 0 {

@@ -144,7 +144,7 @@ impl Drop for Session {
             unsubscribe::leave(app, outbound, &channel, &joined);
         }
         if let Some(parked) = &self.parked {
-            app.cluster.release(parked.name());
+            app.cluster.leave(parked.name(), parked.user());
         }
         for id in &self.watchlist {
             app.users.unwatch(id, outbound);

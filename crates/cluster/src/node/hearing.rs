@@ -1,4 +1,5 @@
-//! Orders what other nodes publish and hands it on: the only owner of the inboxes.
+//! Orders what other nodes publish and what they say of their clients, and hands it on: the only owner of the inboxes, and
+//! the only one who changes what is known of the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,19 +13,24 @@ use gema_protocol::channel::ChannelName;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::others::Other;
 use super::{Change, Shared};
 use crate::engine::{EngineError, Notice, Notices};
 use crate::entry::Entry;
 use crate::inbox::{Inbox, Page, Position, Step};
+use crate::replica::{Delta, Followed, Snapshot};
 
 /// Rest before a log is read again that could not be read.
 const REST: Duration = Duration::from_millis(200);
 
 type Read = (ChannelName, Result<Page, EngineError>);
+/// With the number under which it was asked for.
+type Look = (ChannelName, u64, Result<Snapshot, EngineError>);
 
 /// Goes on until the engine or the holding task ends.
 pub(super) async fn run(shared: Arc<Shared>, mut notices: Notices, mut changes: mpsc::Receiver<Change>) {
-    let mut hearing = Hearing { shared, inboxes: HashMap::new(), reads: FuturesUnordered::new() };
+    let (reads, looks) = (FuturesUnordered::new(), FuturesUnordered::new());
+    let mut hearing = Hearing { shared, inboxes: HashMap::new(), reads, looks };
     loop {
         tokio::select! {
             // What is held is learned before what comes by it.
@@ -34,6 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut notices: Notices, mut changes: 
                 None => return,
             },
             Some((channel, page)) = hearing.reads.next() => hearing.on_page(&channel, page),
+            Some(look) = hearing.looks.next() => hearing.on_snapshot(look),
             notice = notices.recv() => match notice {
                 Some(notice) => hearing.on_notice(notice),
                 None => return,
@@ -46,27 +53,36 @@ struct Hearing {
     shared: Arc<Shared>,
     inboxes: HashMap<ChannelName, Inbox>,
     reads: FuturesUnordered<BoxFuture<'static, Read>>,
+    looks: FuturesUnordered<BoxFuture<'static, Look>>,
 }
 
 impl Hearing {
     fn on_notice(&mut self, notice: Notice) {
         match notice {
-            Notice::Up => {
-                self.shared.linked.store(true, Ordering::Release);
-                self.shared.to_hold.notify_one();
-                self.shared.to_tell.notify_one();
-                self.shared.life.on_up();
-            }
-            Notice::Down => {
-                self.shared.linked.store(false, Ordering::Release);
-                self.shared.life.on_down();
-                self.shared.interest.lock().unlinked();
-                let held = &self.shared.interest;
-                self.inboxes.retain(|channel, _| held.lock().is_needed(channel));
-            }
+            Notice::Up => self.on_link(),
+            Notice::Down => self.on_loss(),
             Notice::Entry { channel, at, entry } => self.on_entry(&channel, at, entry),
-            // Presence of several nodes is not put together yet; see `crate::replica`.
-            Notice::Delta { .. } => {}
+            Notice::Delta { channel, delta } => self.on_delta(&channel, delta),
+        }
+    }
+
+    fn on_link(&mut self) {
+        self.shared.truth.lock().tell_everything(self.shared.now());
+        self.shared.linked.store(true, Ordering::Release);
+        self.shared.to_hold.notify_one();
+        self.shared.to_tell.notify_one();
+        self.shared.life.on_up();
+    }
+
+    fn on_loss(&mut self) {
+        self.shared.life.on_down();
+        self.shared.linked.store(false, Ordering::Release);
+        let interest = &self.shared.interest;
+        interest.lock().unlinked();
+        self.inboxes.retain(|channel, _| interest.lock().is_needed(channel));
+        self.shared.others.retain(|channel| interest.lock().is_needed(channel));
+        for (_, other) in self.shared.others.all() {
+            other.lock().unlinked();
         }
     }
 
@@ -74,24 +90,94 @@ impl Hearing {
         match change {
             Change::Held(channels) => {
                 for channel in channels {
-                    let own = self.shared.origin;
-                    let step = self
-                        .inboxes
-                        .entry(channel.clone())
-                        .or_insert_with(|| Inbox::new(own))
-                        .on_subscribed();
+                    self.look(&channel, &mut self.shared.others.of(&channel).lock());
+                    let step = self.inbox(&channel).on_subscribed();
                     self.carry_out(&channel, step);
                 }
             }
-            Change::LetGo(channels) => channels.iter().for_each(|channel| drop(self.inboxes.remove(channel))),
-            Change::Settled => {}
+            Change::LetGo(channels) => {
+                channels.iter().for_each(|channel| drop(self.inboxes.remove(channel)));
+                let interest = &self.shared.interest;
+                self.shared.others.let_go(&channels, |channel| interest.lock().is_needed(channel));
+            }
+            Change::Settled => self.settle(),
+        }
+    }
+
+    fn inbox(&mut self, channel: &ChannelName) -> &mut Inbox {
+        let own = self.shared.origin;
+        self.inboxes.entry(channel.clone()).or_insert_with(|| Inbox::new(own))
+    }
+
+    /// Asks what all nodes say of a channel.
+    fn look(&self, channel: &ChannelName, other: &mut Other) {
+        other.replica.on_subscribed();
+        self.ask(channel, other, Duration::ZERO);
+    }
+
+    fn ask(&self, channel: &ChannelName, other: &mut Other, rest: Duration) {
+        other.asked += 1;
+        let (shared, channel, number) = (self.shared.clone(), channel.clone(), other.asked);
+        self.looks.push(Box::pin(async move {
+            if !rest.is_zero() {
+                sleep(rest).await;
+            }
+            let snapshot = shared.engine.snapshot(&channel).await;
+            (channel, number, snapshot)
+        }));
+    }
+
+    fn on_delta(&self, channel: &ChannelName, delta: Delta) {
+        let Some(other) = self.shared.others.get(channel) else { return };
+        self.learn(channel, &mut other.lock(), |other| other.replica.on_delta(delta));
+    }
+
+    fn on_snapshot(&self, (channel, number, snapshot): Look) {
+        let Some(other) = self.shared.others.get(&channel) else { return };
+        let mut other = other.lock();
+        if number != other.asked {
+            return;
+        }
+        match snapshot {
+            Ok(snapshot) => {
+                let absence = self.shared.absence();
+                self.learn(&channel, &mut other, |other| other.replica.on_snapshot(snapshot, absence));
+            }
+            Err(_) if self.shared.is_linked() => self.ask(&channel, &mut other, REST),
+            Err(_) => other.replica.on_failure(),
+        }
+    }
+
+    /// Tells the listener what has changed, before anybody else can look.
+    fn learn(&self, channel: &ChannelName, other: &mut Other, change: impl FnOnce(&mut Other) -> Followed) {
+        let before = other.replica.subscriptions();
+        let followed = change(other);
+        if !followed.changes.is_empty() {
+            self.shared.listener.members(channel, followed.changes);
+        }
+        let after = other.replica.subscriptions();
+        if after != before {
+            self.shared.listener.count(channel, after);
+        }
+        // Something was missed; what has come since is held.
+        if followed.read_snapshot {
+            self.ask(channel, other, Duration::ZERO);
+        }
+        other.wake();
+    }
+
+    /// The others have had the time to tell everything: whoever is still missing has left.
+    fn settle(&self) {
+        for (channel, other) in self.shared.others.all() {
+            let mut other = other.lock();
+            if other.replica.is_doubtful() {
+                self.look(&channel, &mut other);
+            }
         }
     }
 
     fn on_entry(&mut self, channel: &ChannelName, at: Position, entry: Entry) {
-        let own = self.shared.origin;
-        let inbox = self.inboxes.entry(channel.clone()).or_insert_with(|| Inbox::new(own));
-        let step = inbox.on_message(at, entry);
+        let step = self.inbox(channel).on_message(at, entry);
         self.carry_out(channel, step);
     }
 

@@ -119,6 +119,7 @@ impl Shared {
         if !self.identity.give_up(id) {
             return;
         }
+        self.truth.lock().tell_everything(self.now());
         self.life.given_up.lock().push(id);
         self.life.deaths.leases_lost.fetch_add(1, Ordering::Relaxed);
         self.life.to_renew.notify_one();
@@ -174,7 +175,7 @@ async fn renew(shared: &Shared) {
 fn on_standing(shared: &Shared, standing: Standing, began: bool) {
     shared.life.elsewhere.store(standing.elsewhere, Ordering::Relaxed);
     if began {
-        shared.to_tell.notify_one();
+        shared.to_claim.notify_one();
     }
     if shared.absence() == Absence::Leaving && !standing.ended.is_empty() {
         let others = standing.ended.into_iter().filter(|node| !shared.identity.is_own(*node));

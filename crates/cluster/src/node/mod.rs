@@ -1,13 +1,15 @@
 //! One app of this node among the others: tells them what is published here, and hears what is published there.
 //!
-//! Nothing here is waited for by a local delivery. Tasks do the work: [`telling`] empties what is outgoing, [`holding`]
-//! asks for topics, [`hearing`] orders what comes, [`lease`] says that this node lives and takes away what the dead have
-//! said. They end with the [`Node`]. What a client or publisher waits for is asked in [`asking`].
+//! Nothing here is waited for by a local delivery. Tasks do the work: [`telling`] empties what is outgoing, [`facts`] tells
+//! who is here, [`holding`] asks for topics, [`hearing`] orders what comes, [`lease`] says that this node lives and takes away
+//! what the dead have said. They end with the [`Node`]. What a client or publisher waits for is asked in [`asking`].
 
 mod asking;
+mod facts;
 mod hearing;
 mod holding;
 mod lease;
+mod others;
 mod places;
 mod telling;
 
@@ -17,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use gema_protocol::channel::ChannelName;
+use gema_protocol::presence::{Member, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
@@ -27,8 +30,11 @@ use crate::entry::{Event, Origin};
 use crate::identity::Identity;
 use crate::interest::Interest;
 use crate::outgoing::{Full, Outgoing};
+use crate::replica;
+use crate::truth::Truth;
 pub use lease::Deaths;
 use lease::Life;
+pub use others::Others;
 
 /// How long a publisher that asked for it waits until the cluster has its event.
 pub const ACKNOWLEDGE: Duration = Duration::from_secs(2);
@@ -45,6 +51,12 @@ pub trait Listener: Send + Sync + 'static {
 
     /// The last event of a cache channel that this node has begun to hold: newer than what it may have of its own.
     fn keep(&self, channel: &ChannelName, text: &str, time: Duration);
+
+    /// What other nodes' members of a presence channel have come and gone. Nothing else is learned of the channel meanwhile.
+    fn members(&self, channel: &ChannelName, changes: Vec<replica::Change>);
+
+    /// How many connections of other nodes subscribe to a channel, when that has changed.
+    fn count(&self, channel: &ChannelName, elsewhere: u64);
 
     /// How long a cache channel keeps its last event.
     fn cache_ttl(&self) -> Duration;
@@ -92,10 +104,13 @@ struct Shared {
     linked: AtomicBool,
     outgoing: Mutex<Outgoing>,
     interest: Mutex<Interest>,
+    truth: Mutex<Truth>,
+    others: Arc<Others>,
     /// Publishers that wait until an entry is in the log, by its number.
     waiting: Mutex<HashMap<u64, Vec<oneshot::Sender<()>>>>,
     to_tell: Notify,
     to_hold: Notify,
+    to_claim: Notify,
     losses: Arc<Losses>,
     flow: Flow,
 }
@@ -122,19 +137,23 @@ impl Node {
         origin: Origin,
         limit: usize,
     ) -> Self {
+        let identity = Identity::new(origin);
         let shared = Arc::new(Shared {
             life: Life::new(engine.lease()),
             engine,
             listener,
             origin,
-            identity: Identity::new(origin),
             born: Instant::now(),
             linked: AtomicBool::new(false),
             outgoing: Mutex::new(Outgoing::new(origin, limit)),
             interest: Mutex::default(),
+            truth: Mutex::default(),
+            others: Arc::new(Others::new(identity.clone())),
+            identity,
             waiting: Mutex::default(),
             to_tell: Notify::new(),
             to_hold: Notify::new(),
+            to_claim: Notify::new(),
             losses: Arc::default(),
             flow: Flow::default(),
         });
@@ -143,6 +162,7 @@ impl Node {
         tokio::spawn(ending.clone().run_until_cancelled_owned(telling::run(shared.clone())));
         tokio::spawn(ending.clone().run_until_cancelled_owned(lease::run(shared.clone(), changes.clone())));
         tokio::spawn(ending.clone().run_until_cancelled_owned(lease::reap(shared.clone())));
+        tokio::spawn(ending.clone().run_until_cancelled_owned(facts::run(shared.clone())));
         tokio::spawn(ending.clone().run_until_cancelled_owned(holding::run(shared.clone(), changes)));
         tokio::spawn(ending.clone().run_until_cancelled_owned(hearing::run(
             shared.clone(),
@@ -171,6 +191,45 @@ impl Node {
         let (done, wait) = oneshot::channel();
         waiting.entry(number).or_default().push(done);
         Ok(Acknowledged(wait))
+    }
+
+    /// A client of this node comes to a channel, as this member if it is a presence channel. The receiver fires when its
+    /// events are heard, and in a presence channel when everybody knows of the member and this node of everybody. `None`:
+    /// go on at once, there is nothing or no link to wait for.
+    #[must_use]
+    pub fn enter(&self, channel: &ChannelName, member: Option<&Member>) -> Option<oneshot::Receiver<()>> {
+        let held = self.hold(channel);
+        let wait = match member {
+            Some(member) => self.claim(channel, member),
+            None => {
+                self.shared.truth.lock().joined(channel, None, self.shared.now());
+                held
+            }
+        };
+        self.shared.to_claim.notify_one();
+        wait.filter(|_| self.is_linked())
+    }
+
+    /// Locked, so that an answer finds who waits for it.
+    fn claim(&self, channel: &ChannelName, member: &Member) -> Option<oneshot::Receiver<()>> {
+        let (id, json) = (member.user_id.as_str(), member.to_json().into());
+        let other = self.shared.others.of(channel);
+        let mut other = other.lock();
+        let step = self.shared.truth.lock().joined(channel, Some((id, &json)), self.shared.now());
+        other.wait(step)
+    }
+
+    /// A client of this node has left a channel, or has not come in after all.
+    pub fn leave(&self, channel: &ChannelName, user: Option<&UserId>) {
+        self.shared.truth.lock().left(channel, user.map(UserId::as_str), self.shared.now());
+        self.shared.to_claim.notify_one();
+        self.release(channel);
+    }
+
+    /// What the other nodes say of the channels that this node holds.
+    #[must_use]
+    pub fn others(&self) -> &Arc<Others> {
+        &self.shared.others
     }
 
     /// A client of this node needs a channel. `None`: go on at once, the topic is held, or there is no link to wait for.
@@ -238,9 +297,10 @@ impl Node {
         (outgoing.waiting() as u64, outgoing.waiting_bytes() as u64)
     }
 
-    /// Ends when everything published here is in Redis; the caller bounds the wait.
+    /// Ends when everything published here is in Redis, and all that is true of this node's clients; the caller bounds the
+    /// wait.
     pub async fn told(&self) {
-        while self.shared.outgoing.lock().waiting() > 0 {
+        while self.shared.has_to_tell() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -271,6 +331,11 @@ impl Shared {
         }
         self.to_tell.notify_one();
         pushed
+    }
+
+    /// Facts are told again to whoever comes back: without a link they are not waited for.
+    fn has_to_tell(&self) -> bool {
+        self.outgoing.lock().waiting() > 0 || (self.is_linked() && !self.truth.lock().is_told())
     }
 
     /// Time since this node was born.

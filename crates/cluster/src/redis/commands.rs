@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use fred::interfaces::{KeysInterface, PubsubInterface};
-use fred::types::Value;
+use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface};
+use fred::types::{ClusterHash, CustomCommand, Value};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gema_protocol::channel::ChannelName;
@@ -21,7 +21,7 @@ use crate::lease::{Renewal, Renewed};
 use crate::name::Partition;
 use crate::outgoing::{Answer, Append, KEEP};
 use crate::replica::{Fact, Snapshot};
-use crate::telling::{Telling, Told};
+use crate::telling::{LONGEST_NAME, Telling, Told};
 
 /// How long one command may take; then the link counts as down.
 const COMMAND_TIME: Duration = Duration::from_secs(2);
@@ -89,13 +89,29 @@ impl Engine for Redis {
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Result<Told, EngineError>> {
         async move {
             let answer = self.call(&FACTS, &self.fact_keys(telling), self.fact_args(telling)).await?;
-            let [status, version]: [Value; 2] = fields(answer)?;
-            match status.as_i64() {
-                Some(0) => Ok(Told::Dead),
-                Some(1) => version.as_u64().map(Told::Taken).ok_or(EngineError::Answer("facts.lua")),
-                Some(2) => Ok(Told::Stale),
+            let [status, number]: [Value; 2] = fields(answer)?;
+            match (status.as_i64(), number.as_u64()) {
+                (Some(0), _) => Ok(Told::Dead),
+                (Some(1), Some(version)) => Ok(Told::Taken(version)),
+                (Some(2), Some(taken)) => Ok(Told::Stale(taken)),
                 _ => Err(EngineError::Answer("facts.lua")),
             }
+        }
+        .boxed()
+    }
+
+    fn channels_of<'a>(
+        &'a self,
+        node: Origin,
+        partition: Partition,
+    ) -> BoxFuture<'a, Result<Vec<ChannelName>, EngineError>> {
+        async move {
+            let link = self.shared.link()?;
+            let key = self.shared.namespace.channels_of(node, partition);
+            let command = CustomCommand::new_static("SMEMBERS", ClusterHash::FirstKey, false);
+            let names: Vec<Value> =
+                self.within(async { link.commands.custom(command, vec![key]).await.map_err(down) }).await?;
+            Ok(own_channels(&names, partition))
         }
         .boxed()
     }
@@ -104,9 +120,9 @@ impl Engine for Redis {
         async move {
             let keys = [self.shared.namespace.facts(channel)];
             let answer = self.call(&SNAPSHOT, &keys, Vec::new()).await?;
-            let [version, members]: [Value; 2] = fields(answer)?;
+            let [version, members, counts]: [Value; 3] = fields(answer)?;
             let version = version.as_u64().ok_or(EngineError::Answer("snapshot.lua"))?;
-            Ok(Snapshot { version, facts: self.members(channel, members)? })
+            Ok(Snapshot { version, facts: self.members(channel, members)?, counts: counts_of(counts)? })
         }
         .boxed()
     }
@@ -246,17 +262,20 @@ impl Redis {
             telling.number.to_string().into(),
             telling.channel.to_string().into(),
             telling.subscriptions.to_string().into(),
+            flag(telling.known),
+            flag(telling.whole),
             Value::Bytes(change),
         ];
-        for (user, member) in &telling.users {
-            args.push(user.as_str().into());
-            args.push(match member {
+        for claim in &telling.users {
+            args.push(claim.user_id.as_str().into());
+            args.push(match &claim.member {
                 Some(member) => {
-                    let field = self.member_topic(&telling.channel, telling.node, user);
+                    let field = self.member_topic(&telling.channel, telling.node, &claim.user_id);
                     Value::Bytes(self.shared.sealer.seal(&field, member.to_vec()))
                 }
                 None => "".into(),
             });
+            args.push(flag(claim.known));
         }
         args
     }
@@ -273,7 +292,7 @@ impl Redis {
         let read = |[field, sealed]: &[Value; 2]| {
             let field = field.as_str()?;
             let (node, user) = field.split_once('/')?;
-            let node = Origin(u128::from_str_radix(node, 16).ok()?);
+            let node = node_of(node)?;
             let sealed = sealed.as_bytes().map(Bytes::copy_from_slice)?;
             let opened = self.shared.sealer.open(&self.member_topic(channel, node, user), &sealed);
             let member =
@@ -321,4 +340,29 @@ fn fresh_epoch(append: &Append) -> u64 {
 /// A node as a field of a hash names it.
 pub(super) fn node_field(node: Origin) -> String {
     format!("{:032x}", node.0)
+}
+
+/// The node of a [`node_field`].
+fn node_of(field: &str) -> Option<Origin> {
+    u128::from_str_radix(field, 16).ok().map(Origin)
+}
+
+/// A yes or no among a script's arguments.
+fn flag(is_so: bool) -> Value {
+    if is_so { "1".into() } else { "0".into() }
+}
+
+/// `node, subscriptions, …`; what is no count is left out.
+fn counts_of(flat: Value) -> Result<Vec<(Origin, u64)>, EngineError> {
+    let Value::Array(flat) = flat else { return Err(EngineError::Answer("snapshot.lua")) };
+    let (pairs, _) = flat.as_chunks::<2>();
+    let read = |[node, count]: &[Value; 2]| Some((node_of(node.as_str()?.as_ref())?, count.as_u64()?));
+    Ok(pairs.iter().filter_map(read).collect())
+}
+
+/// The names that are some, of channels that lie here.
+fn own_channels(names: &[Value], partition: Partition) -> Vec<ChannelName> {
+    let texts = names.iter().filter_map(Value::as_str);
+    let parsed = texts.filter_map(|text| ChannelName::parse(&text, LONGEST_NAME).ok());
+    parsed.filter(|channel| Partition::of(channel) == partition).collect()
 }

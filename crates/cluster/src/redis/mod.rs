@@ -214,8 +214,9 @@ impl Shared {
     fn delta(&self, channel: &ChannelName, bytes: &Bytes) -> Option<Notice> {
         let [follows, version, sealed] = split(bytes)?;
         let (follows, version) = (as_number(&follows)?, as_number(&version)?);
-        let facts = self.open(channel, &sealed, |bytes| decode(bytes).map_err(|error| error.to_string()))?;
-        Some(Notice::Delta { channel: channel.clone(), delta: Delta { follows, version, facts, gone: None } })
+        let read = |bytes| decode(bytes, follows, version).map_err(|error| error.to_string());
+        let delta = self.open(channel, &sealed, read)?;
+        Some(Notice::Delta { channel: channel.clone(), delta })
     }
 
     /// `follows:version:notice`, as `reap.lua` writes it.
@@ -225,10 +226,8 @@ impl Shared {
         let topic = death_topic(&self.namespace, channel);
         let read = |bytes| dead_node(&bytes).ok_or_else(|| "no id of a node".to_owned());
         let gone = Some(self.open_for(&topic, channel, &sealed, read)?);
-        Some(Notice::Delta {
-            channel: channel.clone(),
-            delta: Delta { follows, version, facts: Vec::new(), gone },
-        })
+        let delta = Delta { follows, version, facts: Vec::new(), count: None, gone };
+        Some(Notice::Delta { channel: channel.clone(), delta })
     }
 
     /// What is in a sealed message. A broken one is logged and dropped.

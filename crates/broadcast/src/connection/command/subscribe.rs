@@ -6,8 +6,10 @@ use gema_protocol::channel::ChannelName;
 use gema_protocol::error::ErrorEvent;
 use gema_protocol::frame;
 use gema_protocol::message::Subscribe;
-use gema_protocol::presence::Member;
+use gema_protocol::presence::{Member, UserId};
+use tokio::sync::oneshot::Receiver;
 
+use crate::app::App;
 use crate::cache::Cached;
 use crate::channel::{Delivery, Joiner};
 use crate::channels::Full;
@@ -24,6 +26,11 @@ impl Parked {
     pub(in crate::connection) fn name(&self) -> &ChannelName {
         &self.name
     }
+
+    /// The user that the other nodes take for present already.
+    pub(in crate::connection) fn user(&self) -> Option<&UserId> {
+        self.member.as_ref().map(|member| &member.user_id)
+    }
 }
 
 /// Joins the channel and sends the confirmation; a repeated subscription is checked and confirmed again. What comes back
@@ -39,12 +46,27 @@ pub(in crate::connection) fn run(
     let applicant = Applicant { socket_id: &socket_id, signed_in: session.user.as_deref() };
     let member = admit(&config.credentials, &config.limits, applicant, &name, request)?;
     if !session.subscriptions.contains_key(&name)
-        && let Some(heard) = session.app().cluster.hold(&name)
+        && let Some(heard) = announce(session.app(), &name, member.as_ref())?
     {
         session.parked = Some(Box::new(Parked { name, member }));
         return Ok(Delivery::after(heard));
     }
     enter(session, name, member.as_ref()).map(|()| Delivery::done())
+}
+
+/// Tells the other nodes who comes, unless there is no room: they would see somebody come and go.
+fn announce(
+    app: &App,
+    name: &ChannelName,
+    member: Option<&Member>,
+) -> Result<Option<Receiver<()>>, ErrorEvent> {
+    if let (true, Some(member), Some(most)) =
+        (app.cluster.is_on(), member, app.config.limits.presence_members)
+    {
+        let checked = app.channels.check_room(name, &member.user_id, most);
+        checked.map_err(|Full(most)| ErrorEvent::too_many_members(most))?;
+    }
+    Ok(app.cluster.enter(name, member))
 }
 
 /// Goes on with a subscription that has waited.
@@ -96,7 +118,7 @@ fn join(
         if let Some(member) = member {
             app.users.disappear(member.user_id.as_str(), &outbound);
         }
-        app.cluster.release(&name);
+        app.cluster.leave(&name, member.map(|member| &member.user_id));
         ErrorEvent::too_many_members(most)
     })?;
     app.announce_count(&joined.0);

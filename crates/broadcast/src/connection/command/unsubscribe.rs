@@ -23,7 +23,7 @@ pub(in crate::connection) fn leave(
     joined: &Joined,
 ) {
     app.channels.leave(channel, joined);
-    app.cluster.release(channel.name());
+    app.cluster.leave(channel.name(), joined.user());
     if let Some(user) = joined.user() {
         app.users.disappear(user.as_str(), outbound);
     }
