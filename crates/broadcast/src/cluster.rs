@@ -15,7 +15,7 @@ use gema_cluster::outgoing::Full;
 use gema_cluster::redis::Redis;
 use gema_cluster::replica::Change;
 use gema_cluster::seal::Sealer;
-use gema_protocol::channel::ChannelName;
+use gema_protocol::channel::{ChannelKind, ChannelName};
 use gema_protocol::frame;
 use gema_protocol::presence::{Member, UserId};
 use tokio::sync::oneshot;
@@ -121,27 +121,49 @@ impl Cluster {
         channel: &ChannelName,
         member: Option<&Member>,
     ) -> Option<oneshot::Receiver<()>> {
-        self.0.get()?.enter(channel, member).map(bounded)
+        let node = self.0.get()?;
+        let wait = if is_own(channel) { node.hold(channel) } else { node.enter(channel, member) };
+        wait.map(bounded)
     }
 
-    /// A client needs the events of these users' own channels, without being in them. As [`Cluster::enter`].
-    pub(crate) fn hold_users<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Option<oneshot::Receiver<()>> {
+    /// A client has signed in as a user, and is going to watch others. The receiver fires once events to the user are heard
+    /// and it is known who of the others is online elsewhere, or when the client has waited long enough; `None`: at once.
+    pub(crate) fn sign_in<'a>(
+        &self,
+        id: &str,
+        watched: impl Iterator<Item = &'a str>,
+    ) -> Option<oneshot::Receiver<()>> {
         let node = self.0.get()?;
-        let waits: Vec<_> = ids.filter_map(|id| node.hold(&ChannelName::of_user(id))).collect();
+        let own = node.enter(&ChannelName::of_user(id), None);
+        let watched = watched.filter_map(|id| node.look_up(&ChannelName::of_user(id)));
+        let waits: Vec<_> = own.into_iter().chain(watched).collect();
         (!waits.is_empty()).then(|| bounded(join_all(waits)))
+    }
+
+    /// Takes a [`Cluster::sign_in`] back.
+    pub(crate) fn sign_out<'a>(&self, id: &str, watched: impl Iterator<Item = &'a str>) {
+        let Some(node) = self.0.get() else { return };
+        node.leave(&ChannelName::of_user(id), None);
+        watched.for_each(|id| node.release(&ChannelName::of_user(id)));
+    }
+
+    /// Looks whether other nodes have signed-in connections of a user whose channel is held, while nothing new is learned of
+    /// that. On a node that is alone none has.
+    pub(crate) fn with_elsewhere(&self, id: &str, look: impl FnOnce(bool)) {
+        match self.0.get() {
+            Some(node) => {
+                node.others().with(&ChannelName::of_user(id), |others| look(others.subscriptions() > 0));
+            }
+            None => look(false),
+        }
     }
 
     /// A client has left a channel, or has not come in after all.
     pub(crate) fn leave(&self, channel: &ChannelName, user: Option<&UserId>) {
-        if let Some(node) = self.0.get() {
-            node.leave(channel, user);
-        }
-    }
-
-    /// Takes a [`Cluster::hold_users`] back.
-    pub(crate) fn release_user(&self, id: &str) {
-        if let Some(node) = self.0.get() {
-            node.release(&ChannelName::of_user(id));
+        match self.0.get() {
+            Some(node) if is_own(channel) => node.release(channel),
+            Some(node) => node.leave(channel, user),
+            None => {}
         }
     }
 
@@ -149,6 +171,11 @@ impl Cluster {
     pub(crate) fn now_ms(&self) -> u64 {
         self.0.get().map_or(0, Node::now_ms)
     }
+}
+
+/// In a user's own channel it is the sign-ins that count, not who listens.
+fn is_own(channel: &ChannelName) -> bool {
+    channel.kind() == ChannelKind::ServerToUser
 }
 
 /// Fires when the wait ends, or when a client has waited long enough.
@@ -228,6 +255,9 @@ impl Listener for Remote {
     }
 
     fn count(&self, channel: &ChannelName, elsewhere: u64) {
+        if let Some(id) = channel.user_id() {
+            self.users.set_elsewhere(id, elsewhere > 0);
+        }
         let Some(channel) = self.channels.get(channel) else { return };
         channel.count_elsewhere(elsewhere);
         if self.counts && channel.name().kind().has_subscription_count() {

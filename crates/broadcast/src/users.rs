@@ -1,6 +1,8 @@
 //! Which connections belong to which user of an app: by sign-in, and by membership of presence channels. And who watches
 //! whom.
 //!
+//! A user is online who is signed in on any node; each node keeps the grace for its own watchers.
+//!
 //! One lock for all of it: a watcher hears the state of everybody on its list first and each change after that, in order.
 //! A user who comes back within [`GRACE`] was never away: a page that reloads does not blink in everybody's list.
 
@@ -35,16 +37,20 @@ struct User {
     /// Connections in presence channels as this user, once per channel.
     present: Vec<Arc<Outbound>>,
     watchers: Vec<Arc<Outbound>>,
+    /// Other nodes have signed-in connections of the user. Followed while somebody is [expected](Users::expect).
+    elsewhere: bool,
+    /// Watchers and those who are going to be.
+    expected: usize,
 }
 
 impl User {
     fn is_nobody(&self) -> bool {
         let connections = [&self.signed_in, &self.present, &self.watchers];
-        self.offline_at.is_none() && connections.into_iter().all(Vec::is_empty)
+        self.expected == 0 && self.offline_at.is_none() && connections.into_iter().all(Vec::is_empty)
     }
 
     fn is_signed_in(&self) -> bool {
-        !self.signed_in.is_empty()
+        self.elsewhere || !self.signed_in.is_empty()
     }
 
     /// As far as watchers know.
@@ -52,8 +58,8 @@ impl User {
         self.is_signed_in() || self.offline_at.is_some()
     }
 
-    /// Watchers hear of the first connection and of the last, unless the user comes back soon. The
-    /// time when they hear of the last comes back if it has just gone.
+    /// Watchers hear of the first connection, on whichever node, and of the last, unless the user comes back soon. The time
+    /// when they hear of the last comes back if it has just gone.
     fn change(&mut self, id: &str, change: impl FnOnce(&mut Self)) -> Option<Instant> {
         let was_signed_in = self.is_signed_in();
         change(self);
@@ -90,6 +96,20 @@ impl Users {
         self.change(id, |user| {
             take(&mut user.signed_in, connection);
         });
+    }
+
+    /// Somebody is going to watch a user: from now on it is followed whether other nodes have signed-in connections of the
+    /// user. Taken back by [`Users::unwatch`].
+    pub(crate) fn expect(self: &Arc<Self>, id: &str, elsewhere: bool) {
+        self.change(id, |user| {
+            user.expected += 1;
+            user.elsewhere = elsewhere;
+        });
+    }
+
+    /// Other nodes have signed-in connections of a user, or have none any more.
+    pub(crate) fn set_elsewhere(self: &Arc<Self>, id: &str, elsewhere: bool) {
+        self.change(id, |user| user.elsewhere = elsewhere);
     }
 
     async fn go_offline(self: Arc<Self>, id: Box<str>, at: Instant) {
@@ -129,10 +149,11 @@ impl Users {
         }
     }
 
-    /// Ends the watch.
+    /// Ends the watch, whether it has begun or was only expected.
     pub(crate) fn unwatch(self: &Arc<Self>, id: &str, watcher: &Arc<Outbound>) {
         self.change(id, |user| {
             take(&mut user.watchers, watcher);
+            user.expected = user.expected.saturating_sub(1);
         });
     }
 

@@ -103,6 +103,44 @@ async fn nobody_is_kept_when_nobody_asks() {
     assert!(users.map.lock().is_empty(), "the grace ends also when the last watcher has gone");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_user_who_moves_between_nodes_is_never_away() {
+    let Scene { users, mut watcher, one, .. } = scene().await;
+    users.expect("7", false);
+    users.sign_in("7", &one);
+    users.set_elsewhere("7", true);
+    users.sign_out("7", &one);
+    pass(GRACE).await;
+    users.set_elsewhere("7", false);
+    pass(GRACE / 2).await;
+    users.sign_in("7", &one);
+    users.sign_out("7", &one);
+    pass(GRACE / 2).await;
+    users.set_elsewhere("7", true);
+    pass(GRACE).await;
+    users.set_elsewhere("7", false);
+    pass(GRACE).await;
+    assert_eq!(heard(&watcher.0, &mut watcher.1).await, "-7 +7 -7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_online_elsewhere_is_known_before_the_watch_begins_and_forgotten_after_it() {
+    let Scene { users, one, two, .. } = scene().await;
+    let mut late = pair().await;
+    users.set_elsewhere("8", true);
+    assert!(!users.map.lock().contains_key("8"), "nobody wants to know");
+    users.expect("8", false);
+    users.set_elsewhere("8", true);
+    users.watch(["8"].into_iter(), &late.0);
+    users.sign_in("8", &one);
+    users.unwatch("8", &late.0);
+    users.sign_out("8", &one);
+    assert_eq!(heard(&late.0, &mut late.1).await, "+8");
+    users.expect("9", true);
+    users.unwatch("9", &two);
+    assert!(users.map.lock().keys().all(|id| **id == *"7"));
+}
+
 /// A connection that signs in as one of three users and out again at random, and what a watcher must hear of it.
 #[tokio::test(start_paused = true)]
 async fn whatever_happens_watchers_hear_each_change_once_and_end_with_the_truth() {

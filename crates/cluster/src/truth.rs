@@ -161,6 +161,35 @@ impl Truth {
         idle.filter_map(|part| part.queue.first().map(|(due, _)| *due)).min()
     }
 
+    /// The channels of which there is something to tell.
+    #[must_use]
+    pub fn untold(&self) -> Vec<ChannelName> {
+        let waiting = |part: &Part| part.queue.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
+        let flying = |part: &Part| match &part.flight {
+            Some(Flight::Tell { telling, .. }) => Some(telling.channel.clone()),
+            Some(Flight::List) | None => None,
+        };
+        self.parts.iter().flat_map(|part| waiting(part).into_iter().chain(flying(part))).collect()
+    }
+
+    /// What there is to tell of a channel does not wait any longer. The step that is to be settled before everybody knows;
+    /// `None` when everybody does.
+    pub fn hurry(&mut self, name: &ChannelName, now: Duration) -> Option<Step> {
+        let steps = self.steps;
+        let due = &mut self.channels.get_mut(name)?.due;
+        let was_due = due.as_mut().map(|due| std::mem::replace(due, now.min(*due)));
+        let part = self.part(Partition::of(name));
+        if let Some(due) = was_due {
+            part.queue.remove(&(due, name.clone()));
+            part.queue.insert((now.min(due), name.clone()));
+            return Some(steps);
+        }
+        match &part.flight {
+            Some(Flight::Tell { telling, step }) if telling.channel == *name => Some(*step),
+            _ => None,
+        }
+    }
+
     /// Is there anything that the others do not know?
     #[must_use]
     pub fn is_told(&self) -> bool {

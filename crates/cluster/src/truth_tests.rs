@@ -95,6 +95,25 @@ fn counts_are_told_at_once_and_then_ten_times_a_second() {
 }
 
 #[test]
+fn what_is_asked_about_is_told_before_its_turn() {
+    let mut truth = Truth::default();
+    assert_eq!(truth.hurry(&channel("a"), START), None);
+    let step = truth.come("a", None);
+    let first = truth.telling(START).unwrap();
+    assert_eq!(truth.hurry(&channel("a"), START), step, "it is on its way");
+    truth.taken(&first, 1);
+    assert_eq!((truth.hurry(&channel("a"), START), truth.untold()), (None, vec![]));
+    let step = truth.come("a", None);
+    assert!(truth.telling(START).is_none());
+    assert_eq!(truth.untold(), [channel("a")]);
+    assert_eq!(truth.hurry(&channel("a"), START), step);
+    let second = truth.telling(START).unwrap();
+    assert_eq!((second.subscriptions, truth.untold()), (2, vec![channel("a")]));
+    assert_eq!(truth.taken(&second, 2).map(|settled| settled.step), step);
+    assert!(truth.is_told());
+}
+
+#[test]
 fn after_a_reconnect_everything_is_told_and_what_is_not_so_is_taken_back() {
     let mut truth = Truth::default();
     truth.come("presence-a", Some("ann"));

@@ -7,7 +7,7 @@ use gema_cluster::entry::Origin;
 use gema_cluster::memory::Memory;
 use gema_cluster::name::{Namespace, Partition};
 use gema_cluster::telling::{Telling, Told};
-use gema_tests::{PATIENCE, Redis};
+use gema_tests::{Client, PATIENCE, Redis};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -178,5 +178,102 @@ async fn connections_are_those_of_all_servers_and_of_one_that_is_cut_off_at_once
     let fourth = a.client().await;
     answers(&a, "/connections", &[], &json!({"connections": 4})).await;
     drop((clients, fourth));
+    stop(a, b).await;
+}
+
+async fn member(node: &Node, user: &str) -> Client {
+    let mut client = node.client().await;
+    client.join(&node.app, "presence-c", &json!({"user_id": user}).to_string()).await;
+    client
+}
+
+const COUNTS: [(&str, &str); 1] = [("info", "user_count,subscription_count")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r_reverb_130_r_sockudo_154_every_server_gives_the_same_answer() {
+    let redis = Redis::start().await;
+    let (a, b) = pair(&redis).await;
+    let mut clients = vec![a.subscriber("room-1").await, b.subscriber("room-1").await];
+    clients.extend([b.subscriber("room-2").await, a.user(r#"{"id":"7"}"#).await]);
+    clients.extend([member(&a, "ann").await, member(&b, "ann").await, member(&b, "bob").await]);
+    let (one, two) = (json!({"subscription_count": 2}), json!({"subscription_count": 1}));
+    let presence = json!({"user_count": 2});
+    for node in [&a, &b] {
+        let all = json!({"channels": {"room-1": one, "room-2": two, "presence-c": presence}});
+        answers(node, "/channels", &COUNTS, &all).await;
+        let only = [("filter_by_prefix", "room-2"), COUNTS[0]];
+        answers(node, "/channels", &only, &json!({"channels": {"room-2": two}})).await;
+        let occupied = json!({"occupied": true, "subscription_count": 1});
+        answers(node, "/channels/room-2", &COUNTS, &occupied).await;
+        answers(node, "/channels/nobody", &[], &json!({"occupied": false})).await;
+        let users = json!({"users": [{"id": "ann"}, {"id": "bob"}]});
+        answers(node, "/channels/presence-c/users", &[], &users).await;
+        let names = json!(["room-1", "room-2", "presence-c"]);
+        let event = json!({"name": "e", "data": "", "channels": names, "info": COUNTS[0].1});
+        assert_eq!(node.api().post("/events", &event).await.ok(), all);
+        let batch = json!({"batch": [{"name": "e", "data": "", "channel": "room-2", "info": COUNTS[0].1}]});
+        assert_eq!(node.api().post("/batch_events", &batch).await.ok(), json!({"batch": [two]}));
+    }
+    drop(clients);
+    for node in [&a, &b] {
+        answers(node, "/channels", &[], &json!({"channels": {}})).await;
+        answers(node, "/channels/presence-c/users", &[], &json!({"users": []})).await;
+    }
+    stop(a, b).await;
+}
+
+/// What was told about ten times a second is asked about more often than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn r_soketi_608_a_question_right_after_a_change_on_the_same_server_is_answered_right() {
+    let redis = Redis::start().await;
+    let (a, b) = pair(&redis).await;
+    let (at_a, mut at_b) = (a.subscriber("room").await, b.subscriber("room").await);
+    answers(&b, "/channels/room", &COUNTS, &json!({"occupied": true, "subscription_count": 2})).await;
+    let mut others: Vec<Client> = Vec::new();
+    for count in 3..20 {
+        others.push(b.subscriber("room").await);
+        let answer = b.api().get("/channels/room", &COUNTS).await.ok();
+        assert_eq!(answer, json!({"occupied": true, "subscription_count": count}));
+    }
+    for (other, count) in others.iter_mut().zip((2..19).rev()) {
+        other.leave("room").await;
+        let answer = b.api().get("/channels", &COUNTS).await.ok();
+        assert_eq!(answer, json!({"channels": {"room": {"subscription_count": count}}}));
+    }
+    at_b.nothing_came().await;
+    drop((at_a, at_b, others));
+    stop(a, b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_the_answer_is_what_the_server_has_seen() {
+    let mut redis = Redis::start().await;
+    let (a, b) = pair(&redis).await;
+    let clients = [member(&a, "ann").await, member(&b, "bob").await, b.subscriber("elsewhere").await];
+    let both = json!({"users": [{"id": "ann"}, {"id": "bob"}]});
+    answers(&a, "/channels/presence-c/users", &[], &both).await;
+    redis.kill().await;
+    let carl = member(&a, "carl").await;
+    let all = json!({"users": [{"id": "ann"}, {"id": "bob"}, {"id": "carl"}]});
+    assert_eq!(a.api().get("/channels/presence-c/users", &[]).await.ok(), all);
+    let seen = json!({"channels": {"presence-c": {"user_count": 3}}});
+    assert_eq!(a.api().get("/channels", &COUNTS).await.ok(), seen);
+    redis.start_again().await;
+    let again =
+        json!({"channels": {"presence-c": {"user_count": 3}, "elsewhere": {"subscription_count": 1}}});
+    answers(&a, "/channels", &COUNTS, &again).await;
+    drop((clients, carl));
+    stop(a, b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_event_of_a_cache_channel_is_known_where_nobody_listens() {
+    let redis = Redis::start().await;
+    let (a, b) = pair(&redis).await;
+    a.publish_confirmed("cache-c", "e", "kept").await;
+    let answer = b.api().get("/channels/cache-c", &[("info", "cache")]).await.ok();
+    assert_eq!((&answer["occupied"], &answer["cache"]["data"]), (&json!(false), &json!("kept")));
+    let none = b.api().get("/channels/cache-d", &[("info", "cache")]).await.ok();
+    assert_eq!(none, json!({"occupied": false, "cache": null}));
     stop(a, b).await;
 }

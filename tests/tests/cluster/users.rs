@@ -1,7 +1,9 @@
 //! Users over several servers: their connections are ended everywhere, and their events find them everywhere.
 
-use gema_tests::{Client, Redis};
-use serde_json::json;
+use gema_broadcast::{AppConfig, Webhook, WebhookUrl};
+use gema_protocol::webhook::{Filter, Kind};
+use gema_tests::{Client, Receiver, Redis};
+use serde_json::{Value, json};
 
 use crate::servers::{Node, pair, stop};
 
@@ -58,4 +60,72 @@ async fn events_to_a_user_reach_every_node_in_order_also_after_a_cut() {
     other.nothing_came().await;
     drop((at_a, at_b, other));
     stop(a, b).await;
+}
+
+/// The next frame's changes, as `[["online", [ids]], …]`.
+async fn changes(client: &mut Client) -> Value {
+    let frame = client.expect("pusher_internal:watchlist_events").await;
+    let events = frame.inner()["events"].as_array().expect("a list of events").clone();
+    events.iter().map(|event| json!([event["name"], event["user_ids"]])).collect()
+}
+
+const WATCHER: &str = r#"{"id":"w","watchlist":["7","8"]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watchers_hear_once_of_users_whichever_server_they_are_at() {
+    let redis = Redis::start().await;
+    let (a, b) = pair(&redis).await;
+    let seven = b.user(r#"{"id":"7"}"#).await;
+    let mut watcher = a.user(WATCHER).await;
+    assert_eq!(changes(&mut watcher).await, json!([["online", ["7"]], ["offline", ["8"]]]));
+    let eight = b.user(r#"{"id":"8"}"#).await;
+    assert_eq!(changes(&mut watcher).await, json!([["online", ["8"]]]));
+    let mut second = a.user(WATCHER).await;
+    assert_eq!(changes(&mut second).await, json!([["online", ["7", "8"]]]), "also of a topic held already");
+    // 7 moves from one server to the other, and has two connections for a moment: nobody hears of that.
+    let moved = a.user(r#"{"id":"7"}"#).await;
+    drop((seven, eight));
+    for client in [&mut watcher, &mut second] {
+        assert_eq!(changes(client).await, json!([["offline", ["8"]]]));
+        client.nothing_came().await;
+    }
+    // Within the grace 7 ends here and comes back there.
+    drop(moved);
+    let back = b.user(r#"{"id":"7"}"#).await;
+    let mut eight = b.user(r#"{"id":"8"}"#).await;
+    assert_eq!(changes(&mut watcher).await, json!([["online", ["8"]]]));
+    eight.nothing_came().await;
+    drop(back);
+    assert_eq!(changes(&mut watcher).await, json!([["offline", ["7"]]]));
+    drop((watcher, second, eight));
+    stop(a, b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_servers_one_says_that_an_event_is_missing() {
+    let redis = Redis::start().await;
+    let mut receiver = Receiver::start().await;
+    let with_webhook = |config: &mut AppConfig| config.webhooks = vec![webhook(&receiver)];
+    let (a, b) = (Node::start_with(&redis, with_webhook), Node::start_with(&redis, with_webhook));
+    a.publish_confirmed("linked", "e", "").await;
+    b.publish_confirmed("linked", "e", "").await;
+    let mut clients = Vec::new();
+    for node in [&a, &b, &b, &a] {
+        clients.push(node.subscriber("cache-c").await);
+    }
+    assert_eq!(receiver.event(&a.app).await["channel"], "cache-c");
+    clients.push(b.subscriber("cache-last").await);
+    clients.push(a.subscriber("cache-last").await);
+    assert_eq!(receiver.event(&a.app).await["channel"], "cache-last");
+    drop(clients);
+    stop(a, b).await;
+    assert!(receiver.rest().is_empty(), "one of all servers tells it");
+}
+
+fn webhook(receiver: &Receiver) -> Webhook {
+    // Webhooks can be sent over TLS. Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let url = WebhookUrl::parse(&receiver.url()).expect("a URL");
+    let filter = Filter { kinds: [Kind::CacheMiss].into_iter().collect(), channel_prefix: String::new() };
+    Webhook { url, filter, batching: false }
 }

@@ -148,11 +148,10 @@ impl Drop for Session {
         }
         for id in &self.watchlist {
             app.users.unwatch(id, outbound);
-            app.cluster.release_user(id);
         }
         if let Some(user) = &self.user {
             app.users.sign_out(user.user_id.as_str(), outbound);
-            app.cluster.release_user(user.user_id.as_str());
+            app.cluster.sign_out(user.user_id.as_str(), self.watchlist.iter().map(AsRef::as_ref));
         }
     }
 }

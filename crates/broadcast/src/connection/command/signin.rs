@@ -48,7 +48,11 @@ fn first(session: &mut Session, user: &UserData<'_>, user_data: &str) -> Deliver
     // Known before it is confirmed: whoever has read the confirmation can be found and disconnected.
     app.users.sign_in(&user.id, &outbound);
     let unconfirmed = Unconfirmed { user_data: user_data.into(), is_cut };
-    let Some(heard) = app.cluster.hold_users(topics(session)) else {
+    let heard = app.cluster.sign_in(&user.id, watched(session));
+    for id in watched(session) {
+        app.cluster.with_elsewhere(id, |elsewhere| app.users.expect(id, elsewhere));
+    }
+    let Some(heard) = heard else {
         confirm(session, &unconfirmed);
         return Delivery::done();
     };
@@ -56,10 +60,9 @@ fn first(session: &mut Session, user: &UserData<'_>, user_data: &str) -> Deliver
     Delivery::after(heard)
 }
 
-/// The users whose channels the node needs to hold: the client's own and those it watches.
-fn topics(session: &Session) -> impl Iterator<Item = &str> {
-    let own = session.user.iter().map(|user| user.user_id.as_str());
-    own.chain(session.watchlist.iter().map(AsRef::as_ref))
+/// The users on the client's watchlist.
+fn watched(session: &Session) -> impl Iterator<Item = &str> {
+    session.watchlist.iter().map(AsRef::as_ref)
 }
 
 /// Chooses as many users to watch as the limit allows; false if the client wanted more.
@@ -81,9 +84,8 @@ fn choose(session: &mut Session, user: &UserData<'_>) -> bool {
 pub(in crate::connection) fn confirm(session: &Session, unconfirmed: &Unconfirmed) {
     let (app, outbound) = (session.app(), session.outbound());
     outbound.send(&signin_success(&unconfirmed.user_data));
-    let ids = || session.watchlist.iter().map(AsRef::as_ref);
     if unconfirmed.is_cut {
-        outbound.send(&frame::error(&ErrorEvent::watchlist_cut(&ids().collect::<Vec<_>>()), None));
+        outbound.send(&frame::error(&ErrorEvent::watchlist_cut(&watched(session).collect::<Vec<_>>()), None));
     }
-    app.users.watch(ids(), outbound);
+    app.users.watch(watched(session), outbound);
 }
