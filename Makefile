@@ -2,7 +2,7 @@
 
 TOOLS := tests/tools
 
-.PHONY: help run test lint fmt conformance audit fuzz rolling dashboard setup
+.PHONY: help run test chaos lint fmt conformance audit fuzz rolling dashboard setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
@@ -13,6 +13,9 @@ run: ## build everything, prepare .env and the database, serve on 127.0.0.1
 
 test: ## install what is missing, then every check and test there is
 	@$(TOOLS)/python.sh $(TOOLS)/check.py test
+
+chaos: ## break the ways between servers for as long as they break in life (minutes); figures of several servers
+	@$(TOOLS)/python.sh $(TOOLS)/check.py chaos
 
 lint: ## format, clippy, house rules, dependencies
 	@$(TOOLS)/python.sh $(TOOLS)/check.py lint

@@ -115,6 +115,13 @@ impl Api {
         self.call("POST", path, &[], body.to_string().as_bytes()).await
     }
 
+    /// As [`Api::post`], and waits until the cluster has what was published (`X-Gema-Ack`).
+    pub async fn post_confirmed(&self, path: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let target = self.target("POST", path, &[], body.as_bytes());
+        request(self.at, "POST", &target, &[("x-gema-ack", "cluster")], body.as_bytes()).await
+    }
+
     /// Publishes one event to one channel and fails the test unless the answer is 200.
     pub async fn publish(&self, channel: &str, event: &str, data: &str) {
         let body = serde_json::json!({"name": event, "channels": [channel], "data": data});

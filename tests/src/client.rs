@@ -174,10 +174,15 @@ impl Client {
         self.send("pusher:signin", json!({"auth": auth, "user_data": user_data}), None).await;
     }
 
-    /// The next thing that comes.
+    /// The next thing that comes; fails the test when nothing does.
     pub async fn hear(&mut self) -> Heard {
-        let next = tokio::time::timeout(PATIENCE, self.socket.next()).await;
-        match next.unwrap_or_else(|_| panic!("nothing came for {PATIENCE:?}")) {
+        let next = tokio::time::timeout(PATIENCE, self.next()).await;
+        next.unwrap_or_else(|_| panic!("nothing came for {PATIENCE:?}"))
+    }
+
+    /// The next thing that comes, however long that takes.
+    pub async fn next(&mut self) -> Heard {
+        match self.socket.next().await {
             Some(Ok(Message::Text(text))) => Heard::Frame(Frame::read(&text)),
             Some(Ok(Message::Ping(payload))) => Heard::Ping(payload),
             Some(Ok(Message::Pong(payload))) => Heard::Pong(payload),

@@ -57,6 +57,12 @@ impl Setup {
         self.env("REVERB_SERVER_PATH", prefix)
     }
 
+    /// One of several nodes that share channels through the Redis at this URL.
+    #[must_use]
+    pub fn node(self, redis_url: &str) -> Self {
+        self.env("REVERB_SCALING_ENABLED", "true").env("REDIS_URL", redis_url)
+    }
+
     /// Speaks TLS with this certificate; the kit's own clients trust its authority.
     #[must_use]
     pub fn tls(mut self, authority: &Authority, certificate: &Certificate) -> Self {
@@ -271,6 +277,16 @@ impl Gema {
         })
     }
 
+    /// Time that its threads have spent on a processor.
+    pub fn cpu_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process runs");
+        let spent = |thread: std::io::Result<fs::DirEntry>| {
+            let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        };
+        Duration::from_nanos(threads.filter_map(spent).sum())
+    }
+
     /// Files and sockets it has open.
     pub fn open_files(&self) -> usize {
         let path = format!("/proc/{}/fd", self.child.id());
@@ -289,6 +305,17 @@ impl Gema {
             .and_then(rustix::process::Pid::from_raw)
             .expect("a process id");
         rustix::process::kill_process(pid, signal).expect("our own child takes a signal");
+    }
+
+    /// Ends it without a word (SIGKILL).
+    pub fn kill(&mut self) {
+        self.child.kill().expect("our own child");
+        self.child.wait().expect("our own child");
+    }
+
+    /// Does it still run?
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("our own child").is_none()
     }
 
     /// Waits until it has ended by itself.

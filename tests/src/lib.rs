@@ -1,38 +1,50 @@
 //! The test kit: it starts the real `gema` binary on free ports, talks to it from outside, and owns its end.
 //!
 //! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API,
-//! [`Raw`] HTTP byte by byte, [`Redis`] a redis-server of the test's own, [`Nginx`] a balancer before some servers.
+//! [`Raw`] HTTP byte by byte, [`Redis`] a redis-server of the test's own, [`Cut`] a wire to it that can break, [`Nginx`] a
+//! balancer before some servers, [`Recorder`] a client that keeps what comes.
 //! Nothing in here knows how the server works inside. The tests are in `tests/`, one file per subject; the same kit for
 //! Node is `node/kit.mjs`.
 
 mod api;
 mod certificate;
 mod client;
+mod cut;
 mod gema;
 mod metrics;
 mod nginx;
 mod raw;
 mod receiver;
+mod recorder;
 mod redis;
 pub mod wire;
 
 pub use api::{Answer, Api, now, request, request_over};
 pub use certificate::{Authority, Certificate, Trust, openssl};
 pub use client::{Client, Frame, Heard};
+pub use cut::Cut;
 pub use gema::{Gema, Setup};
 pub use metrics::Metrics;
 pub use nginx::Nginx;
 pub use raw::Raw;
 pub use receiver::{Delivery, Receiver};
+pub use recorder::{Came, Recorder, Said, Tally};
 pub use redis::Redis;
 
 use std::fmt::Debug;
+use std::io::Write as _;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long a test waits for something that must come. Only a fault ever waits that long: it may be generous.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Shows a measured figure, also of a test that passes: lines that begin so are shown by `make test`.
+pub fn figure(text: &str) {
+    // Not `println!`, which is shown for failing tests only.
+    let _ = writeln!(std::io::stdout(), "» {text}");
+}
 
 /// What bytes come and go over: a socket, or TLS on one.
 pub trait Wire: AsyncRead + AsyncWrite + Debug + Send + Unpin {}

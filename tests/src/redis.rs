@@ -1,5 +1,6 @@
 //! A redis-server of a test's own: on a free port, in a temporary folder, ended with the test.
 
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -42,6 +43,12 @@ impl Redis {
     pub async fn start_again(&mut self) {
         self.process = spawn(self.port, &self.folder);
         assert!(self.listens().await, "redis-server starts again");
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn at(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// Its URL.

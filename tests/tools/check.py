@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the checks and tests of the project and says at the end how long each took.
 
-usage: check.py test | lint | audit | STEP...
+usage: check.py test | chaos | lint | audit | STEP...
 
 A step starts as soon as the steps it needs are done, so that downloads run beside compilers. Its output goes to
 artefacts/logs/STEP.log and is shown when it fails. Lines that begin with "» " are figures and are always shown.
@@ -33,6 +33,7 @@ STEPS = {
     "house": (f"{sys.executable} {TOOLS}/house.py", [], []),
     "build": ("cargo build --locked -p gema", ["tools"], ["setup"]),
     "rust tests": ("cargo test --locked --workspace --no-fail-fast", ["build"], []),
+    "chaos": ("env GEMA_FAULTS=long cargo test --locked -p gema-tests --test faults --no-fail-fast", ["build"], ["setup"]),
     "clippy": ("cargo clippy --locked --workspace --all-targets -- -D warnings", ["tools"], ["rust tests"]),
     "fuzz targets": (f"{TOOLS}/fuzz-check.sh", ["tools"], ["clippy"]),
     "cargo-deny": (f"{TOOLS}/cargo-tool.sh cargo-deny {DENY} {DENY_ROOT}", ["tools"], ["clippy"]),
@@ -55,7 +56,7 @@ STEPS = {
 GROUPS = {
     "lint": ["format", "house", "clippy", "fuzz targets", "dependencies"],
     "audit": ["advisories"],
-    "test": [name for name in STEPS if name != "advisories"],
+    "test": [name for name in STEPS if name not in ("advisories", "chaos")],
 }
 PASSED = re.compile(r"^test result: \w+\. (\d+) passed|^(?:ℹ|#) pass (\d+)$|^Ran (\d+) tests? in", re.M)
 FAILED = re.compile(r"^test result: FAILED\. \d+ passed; (\d+) failed|^(?:ℹ|#) fail (\d+)$"

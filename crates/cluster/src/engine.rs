@@ -74,7 +74,8 @@ pub type Kept = (String, Duration);
 
 /// One app's share of the place where nodes meet. No call waits longer than a few seconds.
 pub trait Engine: Send + Sync + 'static {
-    /// Appends an entry to its channel's log and tells it to whoever holds the topic. `keep`: the text that a cache
+    /// Appends an entry to its channel's log and tells it to whoever holds the topic, unless the log has had it already (or
+    /// it has no event): then nothing happens, and the log's newest position is the answer. `keep`: the text that a cache
     /// channel keeps as its last event, and for how long.
     fn append<'a>(
         &'a self,

@@ -24,10 +24,17 @@ pub struct Entry {
     pub origin: Origin,
     /// Counts this origin's entries of all channels from 1. An entry may come twice; of one channel, never in another order.
     pub sequence: u64,
-    /// When it was published, in milliseconds since 1970 by Redis' clock as its origin knew it.
-    pub published_ms: u64,
     /// In the order of publishing; at most [`MOST_EVENTS`].
-    pub events: Vec<Event>,
+    pub events: Vec<Published>,
+}
+
+/// An event and its time. Events of one entry may be a second apart, and somebody may have subscribed in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// When it was published, in milliseconds since 1970 by Redis' clock as its origin knew it.
+    pub at_ms: u64,
+    /// What was published.
+    pub event: Event,
 }
 
 /// One event for the subscribers of a channel.
@@ -56,14 +63,14 @@ impl Entry {
     /// Its bytes, unsealed.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let size: usize = self.events.iter().map(|event| event.text.len() + 48).sum();
+        let size: usize = self.events.iter().map(|one| one.event.text.len() + 48).sum();
         let mut out = Vec::with_capacity(64 + size);
         out.put_u8(VERSION);
         out.put_u128(self.origin.0);
         out.put_u64(self.sequence);
-        out.put_u64(self.published_ms);
-        for event in &self.events {
+        for Published { at_ms, event } in &self.events {
             let except = event.except.map(|id| id.to_string()).unwrap_or_default();
+            out.put_u64(*at_ms);
             out.put_u8(event.keep.into());
             put(&mut out, except.as_bytes());
             put(&mut out, &event.text);
@@ -82,15 +89,16 @@ impl Entry {
         }
         let origin = Origin(bytes.try_get_u128().map_err(|_| EntryError::Malformed)?);
         let sequence = bytes.try_get_u64().map_err(|_| EntryError::Malformed)?;
-        let published_ms = bytes.try_get_u64().map_err(|_| EntryError::Malformed)?;
         let mut events = Vec::new();
         while bytes.has_remaining() {
-            events.push(event(&mut bytes).ok_or(EntryError::Malformed)?);
+            let at_ms = bytes.try_get_u64().map_err(|_| EntryError::Malformed)?;
+            let event = event(&mut bytes).ok_or(EntryError::Malformed)?;
+            events.push(Published { at_ms, event });
             if events.len() > MOST_EVENTS {
                 return Err(EntryError::Malformed);
             }
         }
-        Ok(Self { origin, sequence, published_ms, events })
+        Ok(Self { origin, sequence, events })
     }
 }
 
@@ -113,21 +121,21 @@ mod tests {
 
     use super::*;
 
-    fn any_event() -> impl Strategy<Value = Event> {
-        (".{0,40}", any::<Option<[u8; 16]>>(), any::<bool>()).prop_map(|(text, except, keep)| Event {
-            text: text.into(),
-            except: except.map(SocketId::from_random),
-            keep,
+    fn any_event() -> impl Strategy<Value = Published> {
+        let parts = (any::<u64>(), ".{0,40}", any::<Option<[u8; 16]>>(), any::<bool>());
+        parts.prop_map(|(at_ms, text, except, keep)| {
+            let (text, except) = (text.into(), except.map(SocketId::from_random));
+            Published { at_ms, event: Event { text, except, keep } }
         })
     }
 
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            (origin, sequence, published_ms) in any::<(u128, u64, u64)>(),
+            (origin, sequence) in any::<(u128, u64)>(),
             events in prop::collection::vec(any_event(), 0..20),
         ) {
-            let entry = Entry { origin: Origin(origin), sequence, published_ms, events };
+            let entry = Entry { origin: Origin(origin), sequence, events };
             let bytes = entry.encode();
             prop_assert_eq!(Entry::decode(bytes.clone().into()), Ok(entry));
             for cut in 0..bytes.len().min(80) {
@@ -149,16 +157,12 @@ mod tests {
         assert_eq!(Entry::decode(Bytes::from_static(&[2, 0, 0])), Err(EntryError::Version(2)));
         assert_eq!(Entry::decode(Bytes::new()), Err(EntryError::Malformed));
         let event = Event { text: Bytes::new(), except: None, keep: false };
-        let entry = |count| Entry {
-            origin: Origin(1),
-            sequence: 1,
-            published_ms: 1,
-            events: vec![event.clone(); count],
-        };
+        let published = Published { at_ms: 1, event };
+        let entry = |count| Entry { origin: Origin(1), sequence: 1, events: vec![published.clone(); count] };
         assert!(Entry::decode(entry(MOST_EVENTS).encode().into()).is_ok());
         assert_eq!(Entry::decode(entry(MOST_EVENTS + 1).encode().into()), Err(EntryError::Malformed));
         let mut long = entry(0).encode();
-        long.push(0);
+        long.extend_from_slice(&[0; 9]);
         long.extend_from_slice(&u32::MAX.to_be_bytes());
         assert_eq!(Entry::decode(long.into()), Err(EntryError::Malformed));
     }

@@ -1,8 +1,9 @@
 //! What a node has heard of one channel: every entry once, in the order of the log, gaps filled from it.
 //!
-//! A topic may lose messages (a cut link) and the log may be newer than what the topic brings. So entries are numbered,
-//! and whoever sees a hole, or has just subscribed, holds what comes live, reads the log once, and goes on. Pure: the
-//! owner reads the log when told so and brings what it found.
+//! A topic may lose messages (a cut link) and the log may be newer than what the topic brings. So events are numbered,
+//! and whoever sees a hole, or has just subscribed, holds what comes live, reads the log once, and goes on. An entry bears
+//! the number of its last event: a hole is as wide as the number of events in it. Pure: the owner reads the log when told
+//! so and brings what it found.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +19,7 @@ const MOST_ORIGINS: usize = 256;
 pub struct Position {
     /// Random for each life of the log: Redis may lose it and begin anew.
     pub epoch: u64,
-    /// Counts the entries of that life from 1.
+    /// Counts the events of that life from 1; of an entry its last one.
     pub number: u64,
 }
 
@@ -34,11 +35,11 @@ pub struct Page {
 /// What the owner does now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// Entries to deliver, in order. Those `from_log` go only to subscriptions that stood when they were published.
+    /// Entries to deliver, in order, own ones included.
     pub deliver: Vec<Heard>,
     /// Read the log after this position (all of it if `None` inside) and call [`Inbox::on_page`].
     pub read: Option<Option<Position>>,
-    /// Entries that nobody can bring back any more: to be counted and logged.
+    /// Events that nobody can bring back any more: to be counted and logged.
     pub lost: u64,
 }
 
@@ -47,16 +48,19 @@ pub struct Step {
 pub struct Heard {
     /// The entry.
     pub entry: Entry,
-    /// It was read from the log, so it may be older than some subscriptions.
+    /// It was read from the log and not heard live, so it may be older than some subscriptions.
     pub from_log: bool,
+    /// This node published it: its subscribers have had it already.
+    pub own: bool,
 }
 
 /// One channel's state.
 #[derive(Debug)]
 pub struct Inbox {
-    /// The node's own origin: its subscribers have had its events already.
     own: Origin,
     log: Known,
+    /// Origin and sequence of the entry at [`Known::UpTo`], if it was seen.
+    last: Option<(Origin, u64)>,
     /// The log is being read; what comes live waits.
     reading: bool,
     held: BTreeMap<u64, (u64, Entry)>,
@@ -81,7 +85,7 @@ impl Inbox {
     #[must_use]
     pub fn new(own: Origin) -> Self {
         let held = BTreeMap::new();
-        Self { own, log: Known::Unread, reading: false, held, again: false, seen: HashMap::new() }
+        Self { own, log: Known::Unread, last: None, reading: false, held, again: false, seen: HashMap::new() }
     }
 
     /// The topic is confirmed, for the first time or again: whatever was published before may have been missed.
@@ -98,12 +102,12 @@ impl Inbox {
         }
         match self.log {
             Known::UpTo(last) if last.epoch == at.epoch && at.number <= last.number => step,
-            Known::UpTo(last) if last.epoch == at.epoch && at.number == last.number + 1 => {
+            Known::UpTo(last) if last.epoch == at.epoch && before(at.number, &entry) == last.number => {
                 self.take(at, entry, false, &mut step);
                 step
             }
             // The first entry of a new life of the log: nothing of it can have been missed.
-            Known::UpTo(_) | Known::Empty if at.number == 1 => {
+            Known::UpTo(_) | Known::Empty if before(at.number, &entry) == 0 => {
                 self.take(at, entry, false, &mut step);
                 step
             }
@@ -117,6 +121,10 @@ impl Inbox {
     /// What the log had.
     pub fn on_page(&mut self, page: Page) -> Step {
         self.reading = false;
+        if self.is_replaced(&page) {
+            self.log = Known::Unread;
+            return self.read();
+        }
         let mut step = Step::default();
         match page.newest {
             None if self.log == Known::Unread => self.log = Known::Empty,
@@ -135,10 +143,13 @@ impl Inbox {
         self.reading = false;
     }
 
-    /// The newest entry taken: the log is read from there.
+    /// Where the log is read from: before the newest entry taken, so that the page shows whether that is still there.
     #[must_use]
-    pub fn known(&self) -> Option<Position> {
+    pub fn from(&self) -> Option<Position> {
         match self.log {
+            Known::UpTo(last) if self.last.is_some() => {
+                Some(Position { number: last.number.saturating_sub(1), ..last })
+            }
             Known::UpTo(last) => Some(last),
             Known::Unread | Known::Empty => None,
         }
@@ -146,7 +157,18 @@ impl Inbox {
 
     fn read(&mut self) -> Step {
         self.reading = true;
-        Step { read: Some(self.known()), ..Step::default() }
+        Step { read: Some(self.from()), ..Step::default() }
+    }
+
+    /// Has another entry the number of the last one taken? Then Redis came back without the end of its log and went on.
+    fn is_replaced(&self, page: &Page) -> bool {
+        let (Known::UpTo(known), Some(last), Some((number, entry))) =
+            (self.log, self.last, page.entries.first())
+        else {
+            return false;
+        };
+        let same_life = page.newest.is_some_and(|newest| newest.epoch == known.epoch);
+        same_life && *number == known.number && last != (entry.origin, entry.sequence)
     }
 
     /// Keeps a live entry for later. They are few: the log is read within a moment.
@@ -159,23 +181,30 @@ impl Inbox {
         }
     }
 
-    fn on_entries(&mut self, newest: Position, entries: Vec<(u64, Entry)>, step: &mut Step) {
-        let first = entries.first().map_or(newest.number + 1, |(number, _)| *number);
-        match self.log {
-            Known::UpTo(last) if last.epoch == newest.epoch && last.number < newest.number => {
-                step.lost += first.saturating_sub(last.number + 1);
+    fn on_entries(&mut self, newest: Position, mut entries: Vec<(u64, Entry)>, step: &mut Step) {
+        let known = match self.log {
+            Known::UpTo(last) if last.epoch == newest.epoch && last.number <= newest.number => {
+                Some(last.number)
             }
             // A look for the first time, another life of the log, or one that came back with old memory: what lies
             // before it is not ours to miss.
-            Known::UpTo(_) | Known::Unread | Known::Empty => {
-                self.log =
-                    Known::UpTo(Position { epoch: newest.epoch, number: first.min(newest.number + 1) - 1 });
-            }
-        }
+            Known::UpTo(_) | Known::Unread | Known::Empty => None,
+        };
+        entries.retain(|(number, _)| known.is_none_or(|known| *number > known));
+        let first = entries.first().map_or(newest.number, |(number, entry)| before(*number, entry));
+        step.lost += known.map_or(0, |known| first.saturating_sub(known));
         for (number, entry) in entries {
-            self.take(Position { epoch: newest.epoch, number }, entry, true, step);
+            let live = self.held.get(&number).is_some_and(|(epoch, _)| *epoch == newest.epoch);
+            self.take(Position { epoch: newest.epoch, number }, entry, !live, step);
         }
-        self.log = Known::UpTo(newest);
+        self.reach(newest);
+    }
+
+    /// Everything up to here is done with.
+    fn reach(&mut self, at: Position) {
+        if self.log != Known::UpTo(at) {
+            (self.log, self.last) = (Known::UpTo(at), None);
+        }
     }
 
     /// Takes of what is held as much as follows without a hole. The rest is in the log by now.
@@ -186,7 +215,7 @@ impl Inbox {
                 Known::Unread | Known::Empty => 0,
             };
             let same = epoch.is_none_or(|epoch| epoch == held_epoch);
-            if same && number == last + 1 {
+            if same && before(number, &entry) == last {
                 self.take(Position { epoch: held_epoch, number }, entry, false, step);
             } else if !same || number > last {
                 self.again = true;
@@ -194,21 +223,24 @@ impl Inbox {
         }
     }
 
-    /// Delivers an entry, unless it is the node's own or a repeat.
+    /// Delivers an entry, unless it is a repeat.
     fn take(&mut self, at: Position, entry: Entry, from_log: bool, step: &mut Step) {
-        self.log = Known::UpTo(at);
-        if entry.origin == self.own {
-            return;
-        }
+        (self.log, self.last) = (Known::UpTo(at), Some((entry.origin, entry.sequence)));
+        let own = entry.origin == self.own;
         if self.seen.len() >= MOST_ORIGINS && !self.seen.contains_key(&entry.origin) {
             self.seen.clear();
         }
         let newest = self.seen.entry(entry.origin).or_default();
         if entry.sequence > *newest {
             *newest = entry.sequence;
-            step.deliver.push(Heard { entry, from_log });
+            step.deliver.push(Heard { entry, from_log, own });
         }
     }
+}
+
+/// The number that stands before an entry's first event.
+fn before(number: u64, entry: &Entry) -> u64 {
+    number.saturating_sub(entry.events.len().max(1) as u64)
 }
 
 #[cfg(test)]

@@ -1,14 +1,21 @@
 //! Against a log that is cut, trimmed, lost and put back: every entry once and in order, and what is missing is said.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::entry::{Event, Published};
 
 const OWN: Origin = Origin(1);
 const PEER: Origin = Origin(2);
 
 fn entry(origin: Origin, sequence: u64) -> Entry {
-    Entry { origin, sequence, published_ms: sequence, events: Vec::new() }
+    with_events(origin, sequence, 1)
+}
+
+fn with_events(origin: Origin, sequence: u64, count: usize) -> Entry {
+    let event = Event { text: Bytes::new(), except: None, keep: false };
+    Entry { origin, sequence, events: vec![Published { at_ms: sequence, event }; count] }
 }
 
 fn at(epoch: u64, number: u64) -> Position {
@@ -61,7 +68,32 @@ fn a_hole_is_filled_from_the_log_and_what_came_meanwhile_follows() {
     let step = inbox.on_page(page(Some(at(1, 8)), &[(6, 6), (7, 7), (8, 8)]));
     assert_eq!((delivered(&step), step.lost, step.read), (vec![6, 7, 8, 9], 0, None));
     let from_log: Vec<_> = step.deliver.iter().map(|heard| heard.from_log).collect();
-    assert_eq!(from_log, [true, true, true, false]);
+    assert_eq!(from_log, [true, true, false, false], "what was heard live is on time, wherever it is read");
+}
+
+#[test]
+fn a_hole_is_as_wide_as_the_events_in_it() {
+    let mut inbox = up_to_date();
+    let step = inbox.on_message(at(1, 8), with_events(PEER, 6, 3));
+    assert_eq!((delivered(&step), step.read), (vec![6], None), "three events follow number 5");
+    assert_eq!(inbox.on_message(at(1, 20), with_events(PEER, 9, 2)).read, Some(Some(at(1, 7))));
+    let seen_before = (8, with_events(PEER, 6, 3));
+    let entries = vec![seen_before, (20, with_events(PEER, 9, 2))];
+    let step = inbox.on_page(Page { newest: Some(at(1, 20)), entries });
+    assert_eq!((delivered(&step), step.lost, step.read), (vec![9], 10, None));
+}
+
+#[test]
+fn a_log_that_lost_its_end_and_went_on_is_read_from_the_beginning() {
+    let mut inbox = up_to_date();
+    inbox.on_message(at(1, 6), entry(PEER, 6));
+    inbox.on_message(at(1, 7), entry(PEER, 7));
+    assert_eq!(inbox.on_subscribed().read, Some(Some(at(1, 6))));
+    // Number 7 went with the end of the log; another has it now, and 8 follows.
+    let step = inbox.on_page(page(Some(at(1, 8)), &[(7, 8), (8, 9)]));
+    assert_eq!((delivered(&step), step.read), (vec![], Some(None)));
+    let step = inbox.on_page(page(Some(at(1, 8)), &[(5, 5), (6, 6), (7, 8), (8, 9)]));
+    assert_eq!((delivered(&step), step.lost), (vec![8, 9], 0));
 }
 
 #[test]
@@ -79,7 +111,7 @@ fn what_the_log_has_forgotten_is_counted() {
 fn redis_without_its_memory_begins_a_new_life() {
     let mut inbox = up_to_date();
     assert_eq!(delivered(&inbox.on_message(at(2, 1), entry(PEER, 1))), [1]);
-    assert_eq!(inbox.on_message(at(3, 4), entry(PEER, 4)).read, Some(Some(at(2, 1))));
+    assert_eq!(inbox.on_message(at(3, 4), entry(PEER, 4)).read, Some(Some(at(2, 0))));
     // What was told again under the new epoch is known by its origin's count.
     let step = inbox.on_page(page(Some(at(3, 4)), &[(1, 1), (2, 2), (3, 3), (4, 4)]));
     assert_eq!((delivered(&step), step.lost), (vec![2, 3, 4], 0));
@@ -97,13 +129,13 @@ fn redis_with_old_memory_does_not_make_the_channel_deaf() {
 }
 
 #[test]
-fn own_entries_and_failures_change_nothing() {
+fn own_entries_are_marked_and_failures_change_nothing() {
     let mut inbox = up_to_date();
-    assert_eq!(inbox.on_message(at(1, 6), entry(OWN, 1)), Step::default());
-    assert_eq!(inbox.on_message(at(1, 9), entry(PEER, 9)).read, Some(Some(at(1, 6))));
+    assert!(inbox.on_message(at(1, 6), entry(OWN, 1)).deliver.iter().all(|heard| heard.own));
+    assert_eq!(inbox.on_message(at(1, 9), entry(PEER, 9)).read, Some(Some(at(1, 5))));
     inbox.on_failure();
     assert_eq!(inbox.on_message(at(1, 7), entry(PEER, 7)).deliver.len(), 1);
-    assert_eq!(inbox.on_subscribed().read, Some(Some(at(1, 7))));
+    assert_eq!(inbox.on_subscribed().read, Some(Some(at(1, 6))));
 }
 
 /// A log as Redis keeps it, with a topic that may lose what it is given.

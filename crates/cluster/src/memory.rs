@@ -32,8 +32,9 @@ pub struct Memory {
 
 #[derive(Default)]
 struct Meeting {
+    /// The newest life of any log.
     epoch: u64,
-    logs: HashMap<ChannelName, Vec<Entry>>,
+    logs: HashMap<ChannelName, Log>,
     last_events: HashMap<ChannelName, Kept>,
     /// Until when further misses of a cache channel are not told.
     missed: HashMap<ChannelName, Instant>,
@@ -70,6 +71,14 @@ impl Clock {
     fn now(&self) -> Duration {
         self.at + self.begun.elapsed()
     }
+}
+
+/// One channel's events.
+#[derive(Default)]
+struct Log {
+    epoch: u64,
+    number: u64,
+    entries: Vec<(u64, Entry)>,
 }
 
 /// What nodes say of one channel.
@@ -136,7 +145,6 @@ impl Memory {
     /// Forgets everything and breaks every link, as a Redis that starts again without its memory.
     pub fn restart(&self) {
         let mut meeting = self.meeting.lock();
-        meeting.epoch += 1;
         meeting.logs.clear();
         meeting.last_events.clear();
         meeting.missed.clear();
@@ -179,26 +187,38 @@ impl Node {
 
 impl Meeting {
     fn newest(&self, channel: &ChannelName) -> Option<Position> {
-        let number = self.logs.get(channel).map_or(0, Vec::len) as u64;
-        (number > 0).then_some(Position { epoch: self.epoch, number })
+        self.logs.get(channel).map(|log| Position { epoch: log.epoch, number: log.number })
     }
 
     fn append(&mut self, append: &Append, keep: Option<(&str, Duration)>) -> Answer {
-        let here = self.newest(&append.channel);
-        let behind = |expected: Position| {
-            here.is_none_or(|here| here.epoch != expected.epoch || here.number < expected.number)
-        };
-        if append.expected.is_some_and(behind) {
-            return Answer::Behind(here);
+        if let Some(expected) = append.expected {
+            let same_life = |log: &&mut Log| log.epoch == expected.epoch;
+            let Some(log) = self.logs.get_mut(&append.channel).filter(same_life) else {
+                return Answer::Behind(self.newest(&append.channel));
+            };
+            if log.number < expected.number {
+                self.epoch += 1;
+                log.epoch = self.epoch;
+                return Answer::Behind(self.newest(&append.channel));
+            }
         }
+        let log = self.logs.entry(append.channel.clone()).or_insert_with(|| {
+            self.epoch += 1;
+            Log { epoch: self.epoch, ..Log::default() }
+        });
+        let (entry, origin) = (&append.entry, append.entry.origin);
+        let told = log.entries.iter().any(|(_, old)| old.origin == origin && old.sequence >= entry.sequence);
+        if told || entry.events.is_empty() {
+            return Answer::Appended(Position { epoch: log.epoch, number: log.number });
+        }
+        log.number += entry.events.len() as u64;
+        log.entries.push((log.number, entry.clone()));
+        let at = Position { epoch: log.epoch, number: log.number };
         if let Some((text, time)) = keep {
             self.last_events.insert(append.channel.clone(), (text.to_owned(), time));
         }
-        let log = self.logs.entry(append.channel.clone()).or_default();
-        log.push(append.entry.clone());
-        let at = Position { epoch: self.epoch, number: log.len() as u64 };
         for node in self.nodes.iter_mut().filter(|node| node.held.contains(&append.channel)) {
-            node.tell(Notice::Entry { channel: append.channel.clone(), at, entry: append.entry.clone() });
+            node.tell(Notice::Entry { channel: append.channel.clone(), at, entry: entry.clone() });
         }
         Answer::Appended(at)
     }
@@ -326,8 +346,8 @@ impl Meeting {
             newest.is_some_and(|newest| newest.epoch == after.epoch && after.number <= newest.number)
         };
         let from = after.filter(known).map_or(0, |after| after.number);
-        let numbered = (1..).zip(self.logs.get(channel).into_iter().flatten().cloned());
-        Page { newest, entries: numbered.filter(|(number, _)| *number > from).collect() }
+        let entries = self.logs.get(channel).map(|log| &log.entries).into_iter().flatten();
+        Page { newest, entries: entries.filter(|(number, _)| *number > from).cloned().collect() }
     }
 }
 

@@ -2,19 +2,22 @@
 //!
 //! Events wait per channel. While one entry of a channel is on its way to Redis, those that come meanwhile form the next
 //! one: the slower Redis is, the more events share a round trip. An entry that Redis has taken is kept for a while, for a
-//! Redis that comes back without its memory. All of it is bounded in time and bytes. Pure: the owner brings the clock,
-//! sends what [`Outgoing::next_append`] gives it, and tells how that went.
+//! Redis that comes back without its memory: after each new link every channel with such entries is looked at once. All
+//! of it is bounded in time and bytes. Pure: the owner brings the clock, sends what [`Outgoing::next_append`] gives it, and
+//! tells how that went.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use gema_protocol::channel::ChannelName;
 
-use crate::entry::{Entry, Event, MOST_EVENTS, Origin};
+use crate::entry::{Entry, Event, MOST_EVENTS, Origin, Published};
 use crate::inbox::Position;
 
-/// How long an entry is worth telling: as long as the log keeps it.
-pub const KEEP: Duration = Duration::from_secs(60);
+/// How long an entry is worth telling, and how long the log keeps it: a cut of a minute, and the time to notice its end.
+pub const KEEP: Duration = Duration::from_secs(75);
+/// How long an entry takes further events: they are all given up when the first is too old.
+const OPEN: Duration = Duration::from_secs(1);
 /// Bytes of text after which an entry takes no further event.
 const FULL_ENTRY: usize = 1024 * 1024;
 /// What an event takes beside its text.
@@ -27,7 +30,7 @@ pub struct Append {
     pub channel: ChannelName,
     /// Where the log must stand at least, in which epoch; `None`: anywhere. Otherwise Redis has lost its memory.
     pub expected: Option<Position>,
-    /// The entry.
+    /// The entry. Without an event it is only a look whether the log still stands where it is expected.
     pub entry: Entry,
 }
 
@@ -55,19 +58,29 @@ pub struct Outgoing {
     lanes: HashMap<ChannelName, Lane>,
     /// Channels that may send, in the order in which they became able to.
     ready: VecDeque<ChannelName>,
-    /// What Redis has taken, oldest first.
-    taken: VecDeque<(ChannelName, Kept)>,
+    /// The channel of each entry that Redis has taken, in that order.
+    taken: VecDeque<ChannelName>,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
     /// Where the log stood after the last entry.
     known: Option<Position>,
-    /// The first is on its way if `flying`.
+    /// What Redis has not taken; the first is on its way if `flying` says so.
     entries: VecDeque<Kept>,
-    flying: bool,
-    /// Entries of this channel in [`Outgoing::taken`].
-    taken: usize,
+    flying: Option<Flight>,
+    /// The log is to be looked at, if no entry does that anyway.
+    look: bool,
+    /// What Redis has taken, oldest first.
+    taken: VecDeque<Kept>,
+    /// Places in [`Outgoing::taken`] whose entries have been taken back since; they come before the others of the channel.
+    void: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flight {
+    Entry,
+    Look,
 }
 
 #[derive(Debug)]
@@ -96,38 +109,43 @@ impl Outgoing {
         channel: &ChannelName,
         event: Event,
         now: Duration,
-        published_ms: u64,
+        at_ms: u64,
     ) -> Result<u64, Full> {
         let size = event.text.len() + OVERHEAD;
         self.make_room(size)?;
         self.bytes += size;
+        let published = Published { at_ms, event };
         let lane = self.lanes.entry(channel.clone()).or_default();
-        if let Some(open) = lane.open_entry(size) {
-            open.entry.events.push(event);
+        if let Some(open) = lane.open_entry(size, now) {
+            open.entry.events.push(published);
             open.bytes += size;
             return Ok(open.entry.sequence);
         }
         self.sequence += 1;
-        let entry = Entry { origin: self.origin, sequence: self.sequence, published_ms, events: vec![event] };
+        let entry = Entry { origin: self.origin, sequence: self.sequence, events: vec![published] };
         lane.entries.push_back(Kept { entry, since: now, bytes: size, sent: false });
-        if !lane.flying && lane.entries.len() == 1 {
+        if lane.flying.is_none() && lane.entries.len() == 1 {
             self.ready.push_back(channel.clone());
         }
         Ok(self.sequence)
+    }
+
+    /// There is a new link, perhaps to a Redis that has lost what it had taken.
+    pub fn relinked(&mut self) {
+        for (channel, lane) in &mut self.lanes {
+            if !lane.taken.is_empty() {
+                lane.look = true;
+                self.ready.push_back(channel.clone());
+            }
+        }
     }
 
     /// The next entry to send. Entries of one channel come one at a time: tell how it went before the next.
     pub fn next_append(&mut self) -> Option<Append> {
         while let Some(channel) = self.ready.pop_front() {
             let Some(lane) = self.lanes.get_mut(&channel) else { continue };
-            if lane.flying {
-                continue;
-            }
-            if let Some(first) = lane.entries.front_mut() {
-                first.sent = true;
-                let append = Append { expected: lane.known, entry: first.entry.clone(), channel };
-                lane.flying = true;
-                return Some(append);
+            if let Some((entry, expected)) = lane.depart(self.origin) {
+                return Some(Append { channel, expected, entry });
             }
         }
         None
@@ -136,20 +154,22 @@ impl Outgoing {
     /// What Redis said to the entry of this channel that was on its way; its number comes back when it is in the log.
     pub fn answered(&mut self, channel: &ChannelName, answer: Answer) -> Option<u64> {
         let lane = self.lanes.get_mut(channel)?;
-        lane.flying = false;
+        let flight = lane.flying.take();
+        lane.look = false;
         let told = match answer {
             Answer::Appended(position) => {
                 lane.known = Some(position);
-                lane.entries.pop_front().map(|kept| {
-                    lane.taken += 1;
+                let kept = if flight == Some(Flight::Entry) { lane.entries.pop_front() } else { None };
+                kept.map(|kept| {
                     let sequence = kept.entry.sequence;
-                    self.taken.push_back((channel.clone(), kept));
+                    lane.taken.push_back(kept);
+                    self.taken.push_back(channel.clone());
                     sequence
                 })
             }
             Answer::Behind(position) => {
                 lane.known = position;
-                self.tell_again(channel);
+                lane.tell_again();
                 None
             }
         };
@@ -160,7 +180,7 @@ impl Outgoing {
     /// The entry of this channel that was on its way got no answer. It is sent again after [`Outgoing::next_append`] is asked.
     pub fn failed(&mut self, channel: &ChannelName) {
         if let Some(lane) = self.lanes.get_mut(channel) {
-            lane.flying = false;
+            lane.flying = None;
         }
         self.make_ready(channel);
     }
@@ -168,13 +188,13 @@ impl Outgoing {
     /// Forgets what is too old to be told; how many events Redis never took comes back.
     pub fn expire(&mut self, now: Duration) -> usize {
         let old = |kept: &Kept| now.saturating_sub(kept.since) >= KEEP;
-        while self.taken.front().is_some_and(|(_, kept)| old(kept)) {
+        while self.oldest_taken().is_some_and(old) {
             self.forget_taken();
         }
         let mut lost = 0;
         for lane in self.lanes.values_mut() {
             // What is on its way stays until its answer.
-            let from = usize::from(lane.flying);
+            let from = usize::from(lane.flying == Some(Flight::Entry));
             while lane.entries.get(from).is_some_and(old) {
                 if let Some(kept) = lane.entries.remove(from) {
                     self.bytes -= kept.bytes;
@@ -182,7 +202,7 @@ impl Outgoing {
                 }
             }
         }
-        self.lanes.retain(|_, lane| lane.taken > 0 || lane.flying || !lane.entries.is_empty());
+        self.lanes.retain(|_, lane| !lane.is_over());
         lost
     }
 
@@ -190,6 +210,13 @@ impl Outgoing {
     #[must_use]
     pub fn has_waiting(&self, channel: &ChannelName) -> bool {
         self.lanes.get(channel).is_some_and(|lane| !lane.entries.is_empty())
+    }
+
+    /// Has this node published to this channel after that entry?
+    #[must_use]
+    pub fn has_newer(&self, channel: &ChannelName, sequence: u64) -> bool {
+        let newest = self.lanes.get(channel).and_then(|lane| lane.entries.back().or(lane.taken.back()));
+        newest.is_some_and(|kept| kept.entry.sequence > sequence)
     }
 
     /// Events that Redis has not taken yet.
@@ -207,7 +234,7 @@ impl Outgoing {
     /// Gives up what Redis has taken, oldest first, until `size` more bytes fit.
     fn make_room(&mut self, size: usize) -> Result<(), Full> {
         while self.bytes + size > self.limit {
-            if self.taken.is_empty() {
+            if self.oldest_taken().is_none() {
                 return Err(Full);
             }
             self.forget_taken();
@@ -215,40 +242,68 @@ impl Outgoing {
         Ok(())
     }
 
-    fn forget_taken(&mut self) {
-        let Some((channel, kept)) = self.taken.pop_front() else { return };
-        self.bytes -= kept.bytes;
-        if let Some(lane) = self.lanes.get_mut(&channel) {
-            lane.taken -= 1;
+    fn oldest_taken(&mut self) -> Option<&Kept> {
+        while let Some(lane) = self.lanes.get_mut(self.taken.front()?).filter(|lane| lane.void > 0) {
+            lane.void -= 1;
+            self.taken.pop_front();
         }
+        self.lanes.get(self.taken.front()?)?.taken.front()
     }
 
-    /// Puts what Redis has taken of this channel, and forgotten, back before what it has not taken.
-    fn tell_again(&mut self, channel: &ChannelName) {
-        let (again, others) = std::mem::take(&mut self.taken).into_iter().partition(|(of, _)| of == channel);
-        self.taken = others;
-        let Some(lane) = self.lanes.get_mut(channel) else { return };
-        lane.taken = 0;
-        let again: VecDeque<(ChannelName, Kept)> = again;
-        for (_, kept) in again.into_iter().rev() {
-            lane.entries.push_front(kept);
-        }
+    /// Forgets what [`Outgoing::oldest_taken`] has found.
+    fn forget_taken(&mut self) {
+        let Some(lane) = self.taken.pop_front().and_then(|channel| self.lanes.get_mut(&channel)) else {
+            return;
+        };
+        self.bytes -= lane.taken.pop_front().map_or(0, |kept| kept.bytes);
     }
 
     fn make_ready(&mut self, channel: &ChannelName) {
-        if self.lanes.get(channel).is_some_and(|lane| !lane.entries.is_empty()) {
+        if self.lanes.get(channel).is_some_and(|lane| lane.look || !lane.entries.is_empty()) {
             self.ready.push_back(channel.clone());
         }
     }
 }
 
 impl Lane {
+    /// What leaves now, and where the log is expected to stand.
+    fn depart(&mut self, origin: Origin) -> Option<(Entry, Option<Position>)> {
+        if self.flying.is_some() {
+            return None;
+        }
+        if let Some(first) = self.entries.front_mut() {
+            first.sent = true;
+            self.flying = Some(Flight::Entry);
+            return Some((first.entry.clone(), self.known));
+        }
+        if !self.look {
+            return None;
+        }
+        self.flying = Some(Flight::Look);
+        Some((Entry { origin, sequence: 0, events: Vec::new() }, self.known))
+    }
+
     /// The entry that an event of this size may join: the last, unless Redis may have it already or it is full.
-    fn open_entry(&mut self, size: usize) -> Option<&mut Kept> {
+    fn open_entry(&mut self, size: usize, now: Duration) -> Option<&mut Kept> {
         let fits = |kept: &&mut Kept| {
-            !kept.sent && kept.entry.events.len() < MOST_EVENTS && kept.bytes + size <= FULL_ENTRY
+            !kept.sent
+                && kept.entry.events.len() < MOST_EVENTS
+                && kept.bytes + size <= FULL_ENTRY
+                && now.saturating_sub(kept.since) < OPEN
         };
         self.entries.back_mut().filter(fits)
+    }
+
+    /// Puts what Redis has taken, and forgotten, back before what it has not taken.
+    fn tell_again(&mut self) {
+        self.void += self.taken.len();
+        self.taken.append(&mut self.entries);
+        std::mem::swap(&mut self.taken, &mut self.entries);
+    }
+
+    /// Nothing is left of it, nor of its places.
+    fn is_over(&self) -> bool {
+        self.flying.is_none() && self.entries.is_empty() && self.taken.is_empty() && self.void == 0
     }
 }
 

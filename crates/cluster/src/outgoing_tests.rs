@@ -21,7 +21,7 @@ fn push(outgoing: &mut Outgoing, name: &str, text: &str) -> u64 {
 }
 
 fn texts(append: &Append) -> Vec<&str> {
-    append.entry.events.iter().map(|event| str::from_utf8(&event.text).unwrap()).collect()
+    append.entry.events.iter().map(|one| str::from_utf8(&one.event.text).unwrap()).collect()
 }
 
 fn at(number: u64) -> Position {
@@ -74,6 +74,48 @@ fn a_redis_that_forgot_is_told_again_in_order() {
 }
 
 #[test]
+fn a_new_link_looks_whether_what_was_taken_is_still_there() {
+    let mut outgoing = Outgoing::new(Origin(1), LIMIT);
+    for name in ["a", "b"] {
+        push(&mut outgoing, name, "1");
+        outgoing.next_append().unwrap();
+        outgoing.answered(&channel(name), Answer::Appended(at(1)));
+    }
+    outgoing.relinked();
+    let looks = [outgoing.next_append().unwrap(), outgoing.next_append().unwrap()];
+    assert!(looks.iter().all(|look| look.entry.events.is_empty() && look.expected == Some(at(1))));
+    push(&mut outgoing, "a", "2");
+    assert_eq!(outgoing.next_append(), None, "after the look");
+    assert_eq!(outgoing.answered(&channel("a"), Answer::Appended(at(1))), None, "nothing was appended");
+    assert_eq!(texts(&outgoing.next_append().unwrap()), ["2"]);
+    outgoing.answered(&channel("a"), Answer::Appended(at(2)));
+    outgoing.failed(&channel("b"));
+    assert!(
+        outgoing.next_append().unwrap().entry.events.is_empty(),
+        "it is looked at until there is an answer"
+    );
+    outgoing.answered(&channel("b"), Answer::Behind(None));
+    let again = outgoing.next_append().unwrap();
+    assert_eq!((texts(&again), again.expected), (vec!["1"], None));
+    outgoing.answered(&channel("b"), Answer::Appended(at(1)));
+    assert_eq!(outgoing.next_append(), None);
+    assert_eq!(outgoing.expire(NOW + KEEP), 0);
+    assert!(outgoing.bytes == 0 && outgoing.lanes.is_empty() && outgoing.taken.is_empty());
+}
+
+#[test]
+fn an_entry_takes_no_events_of_very_different_age() {
+    let mut outgoing = Outgoing::new(Origin(1), LIMIT);
+    outgoing.push(&channel("a"), event("1"), NOW, 1).unwrap();
+    outgoing.push(&channel("a"), event("2"), NOW + OPEN - Duration::from_millis(1), 1_000).unwrap();
+    outgoing.push(&channel("a"), event("3"), NOW + OPEN, 1_001).unwrap();
+    let times = outgoing.next_append().unwrap().entry.events.into_iter().map(|one| one.at_ms);
+    assert_eq!(times.collect::<Vec<_>>(), [1, 1_000]);
+    outgoing.failed(&channel("a"));
+    assert_eq!((outgoing.expire(NOW + KEEP), outgoing.waiting()), (2, 1));
+}
+
+#[test]
 fn old_events_are_given_up_and_counted() {
     let mut outgoing = Outgoing::new(Origin(1), LIMIT);
     push(&mut outgoing, "a", "taken");
@@ -116,6 +158,9 @@ proptest! {
             if append.expected.is_some_and(|expected| here.is_none_or(|here| here.epoch != expected.epoch || here.number < expected.number)) {
                 return Answer::Behind(here);
             }
+            if append.entry.events.is_empty() {
+                return Answer::Appended(here.unwrap());
+            }
             log.push(append.clone());
             Answer::Appended(Position { epoch, number: number + 1 })
         };
@@ -145,12 +190,7 @@ proptest! {
         for append in flying.drain(..) {
             outgoing.failed(&append.channel);
         }
-        // One more event per channel: that is how a loss of memory is noticed.
-        for of in 0..3 {
-            let text = pushed.len().to_string();
-            push(&mut outgoing, &format!("c{of}"), &text);
-            pushed.push((of, text));
-        }
+        outgoing.relinked();
         while let Some(append) = outgoing.next_append() {
             let said = answer(&append, epoch, &mut log);
             outgoing.answered(&append.channel, said);

@@ -157,7 +157,7 @@ async fn what_servers_tell_each_other_and_their_webhooks_is_counted_where_it_hap
         ["gema_cluster_events_heard_total", "gema_cluster_events_told_total", "gema_events_published_total"];
     assert_eq!(all(&metrics, &heard), [5.0, 0.0, 0.0]);
     assert_eq!(
-        all(&metrics, &["gema_cluster_events_lost_total", "gema_cluster_entries_missed_total"]),
+        all(&metrics, &["gema_cluster_events_lost_total", "gema_cluster_events_missed_total"]),
         [0.0, 0.0]
     );
     let ready = request(b.metrics_at(), "GET", "/ready", &[], b"").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gema_cluster::engine::{Engine, EngineError, Notice, Notices};
-use gema_cluster::entry::{Entry, Event, Origin};
+use gema_cluster::entry::{Entry, Event, Origin, Published};
 use gema_cluster::inbox::Position;
 use gema_cluster::memory::Memory;
 use gema_cluster::name::{Namespace, Partition};
@@ -36,7 +36,8 @@ pub(super) fn channel(name: &str) -> ChannelName {
 
 fn append(name: &str, sequence: u64, expected: Option<Position>) -> Append {
     let events = vec![Event { text: format!("event {sequence}").into(), except: None, keep: false }];
-    let entry = Entry { origin: Origin(7), sequence, published_ms: 1, events };
+    let events = events.into_iter().map(|event| Published { at_ms: 1, event }).collect();
+    let entry = Entry { origin: Origin(7), sequence, events };
     Append { channel: channel(name), expected, entry }
 }
 
@@ -88,13 +89,39 @@ async fn a_lost_memory_is_noticed(a: impl Engine) {
     let other = Position { epoch: known.epoch.wrapping_add(1), number: 1 };
     assert_eq!(a.append(&append("c", 2, Some(other)), None).await, Ok(Answer::Behind(Some(known))));
     let ahead = Position { number: 9, ..known };
-    assert_eq!(a.append(&append("c", 2, Some(ahead)), None).await, Ok(Answer::Behind(Some(known))));
+    let answer = a.append(&append("c", 2, Some(ahead)), None).await;
+    let Ok(Answer::Behind(Some(anew))) = answer else { panic!("a lost end: {answer:?}") };
+    assert!(
+        anew.number == 1 && anew.epoch != known.epoch,
+        "numbers that others may have seen begin a new life"
+    );
     assert_eq!(a.append(&append("new", 2, Some(known)), None).await, Ok(Answer::Behind(None)));
     assert_eq!(
         a.page(&channel("c"), Some(ahead)).await.expect("an answer").entries.len(),
         1,
         "all of it for who is ahead"
     );
+}
+
+/// What comes once more, late, or as a mere look changes nothing; an entry counts as many numbers as it has events.
+async fn nothing_is_taken_twice(a: impl Engine) {
+    let cache = channel("cache-twice");
+    let first = appended(&a, &append("cache-twice", 1, None)).await;
+    let mut three = append("cache-twice", 2, Some(first));
+    three.entry.events = vec![three.entry.events[0].clone(); 3];
+    let keep = |text| Some((text, Duration::from_secs(60)));
+    let at = Position { number: 4, ..first };
+    assert_eq!(a.append(&three, keep("new")).await, Ok(Answer::Appended(at)));
+    assert_eq!(a.append(&append("cache-twice", 1, None), keep("old")).await, Ok(Answer::Appended(at)));
+    let mut look = append("cache-twice", 0, Some(at));
+    look.entry.events.clear();
+    assert_eq!(a.append(&look, None).await, Ok(Answer::Appended(at)));
+    let look = Append { channel: channel("never"), ..look };
+    assert_eq!(a.append(&look, None).await, Ok(Answer::Behind(None)));
+    let page = a.page(&cache, None).await.expect("an answer");
+    let numbers: Vec<u64> = page.entries.iter().map(|(number, _)| *number).collect();
+    assert_eq!((page.newest, numbers), (Some(at), vec![1, 4]));
+    assert_eq!(a.last_event(&cache).await.expect("an answer").expect("an event").0, "new");
 }
 
 async fn the_last_event_is_kept(a: impl Engine) {
@@ -119,6 +146,7 @@ async fn memory_numbers_logs_and_tells() {
 #[tokio::test]
 async fn memory_notices_a_loss_and_keeps_last_events() {
     a_lost_memory_is_noticed(Memory::default().join().0).await;
+    nothing_is_taken_twice(Memory::default().join().0).await;
     the_last_event_is_kept(Memory::default().join().0).await;
 }
 
@@ -140,6 +168,9 @@ async fn redis_notices_a_loss_and_keeps_last_events() {
     let (a, mut heard) = engine(&server, "secret");
     assert_eq!(notice(&mut heard).await, Notice::Up);
     the_last_event_is_kept(a).await;
+    let (a, mut heard) = engine(&server, "secret");
+    assert_eq!(notice(&mut heard).await, Notice::Up);
+    nothing_is_taken_twice(a).await;
 }
 
 #[tokio::test]

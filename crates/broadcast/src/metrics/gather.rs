@@ -181,7 +181,7 @@ const CLUSTER: [Counted<Node>; 7] = [
     ("gema_cluster_events_lost_total", "Events published here that Redis never took.", |n| {
         read(&n.losses().told)
     }),
-    ("gema_cluster_entries_missed_total", "Entries of other servers that were missing from the log.", |n| {
+    ("gema_cluster_events_missed_total", "Events of other servers that were missing from the log.", |n| {
         read(&n.losses().heard)
     }),
     (

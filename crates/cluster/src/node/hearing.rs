@@ -16,12 +16,16 @@ use tokio::time::sleep;
 use super::others::Other;
 use super::{Change, Shared};
 use crate::engine::{EngineError, Notice, Notices};
-use crate::entry::Entry;
-use crate::inbox::{Inbox, Page, Position, Step};
+use crate::entry::{Entry, Published};
+use crate::inbox::{Heard, Inbox, Page, Position, Step};
 use crate::replica::{Delta, Followed, Snapshot};
 
 /// Rest before a log is read again that could not be read.
 const REST: Duration = Duration::from_millis(200);
+/// An event that is older than this is late: its origin was cut off, and there may be subscriptions younger than it.
+const LATE_MS: u64 = 1_000;
+/// How far the clocks of two nodes may be apart: they have both looked at Redis' clock over a network.
+const CLOCKS_APART_MS: u64 = 20;
 
 type Read = (ChannelName, Result<Page, EngineError>);
 /// With the number under which it was asked for.
@@ -68,6 +72,7 @@ impl Hearing {
 
     fn on_link(&mut self) {
         self.shared.truth.lock().tell_everything(self.shared.now());
+        self.shared.outgoing.lock().relinked();
         self.shared.linked.store(true, Ordering::Release);
         self.shared.to_hold.notify_one();
         self.shared.to_tell.notify_one();
@@ -190,7 +195,7 @@ impl Hearing {
             }
             // Redis is slow, or did not answer sense: what comes live waits until the log has been read.
             Err(_) if self.shared.is_linked() => {
-                let (shared, channel, after) = (self.shared.clone(), channel.clone(), inbox.known());
+                let (shared, channel, after) = (self.shared.clone(), channel.clone(), inbox.from());
                 self.reads.push(Box::pin(async move {
                     sleep(REST).await;
                     read(shared, channel, after).await
@@ -210,19 +215,43 @@ impl Hearing {
     }
 
     fn carry_out(&mut self, channel: &ChannelName, step: Step) {
+        let now_ms = self.shared.engine.now_ms();
         for heard in step.deliver {
-            let late = heard.from_log.then_some(heard.entry.published_ms);
-            self.count(heard.entry.events.len() as u64, heard.from_log);
-            for event in heard.entry.events {
-                self.shared.listener.deliver(channel, event, late);
+            if heard.own {
+                self.keep(channel, &heard.entry);
+            } else {
+                self.deliver(channel, heard, now_ms);
             }
         }
         if step.lost > 0 {
             self.shared.losses.heard.fetch_add(step.lost, Ordering::Relaxed);
-            tracing::warn!(%channel, entries = step.lost, "lost: the log does not go back that far");
+            tracing::warn!(%channel, events = step.lost, "lost: the log does not go back that far");
         }
         if let Some(after) = step.read {
             self.reads.push(Box::pin(read(self.shared.clone(), channel.clone(), after)));
+        }
+    }
+
+    fn deliver(&self, channel: &ChannelName, heard: Heard, now_ms: u64) {
+        self.count(heard.entry.events.len() as u64, heard.from_log);
+        for Published { at_ms, event } in heard.entry.events {
+            let is_late = heard.from_log || now_ms.saturating_sub(at_ms) > LATE_MS;
+            let late = is_late.then_some(at_ms.saturating_add(CLOCKS_APART_MS));
+            self.shared.listener.deliver(channel, event, late);
+        }
+    }
+
+    /// The log decides which event of a cache channel is the last. This node kept its own at once, and then perhaps one of
+    /// another node that comes before it in the log.
+    fn keep(&self, channel: &ChannelName, entry: &Entry) {
+        let Some(last) = entry.events.iter().rfind(|one| one.event.keep) else { return };
+        if self.shared.outgoing.lock().has_newer(channel, entry.sequence) {
+            return;
+        }
+        let age = Duration::from_millis(self.shared.engine.now_ms().saturating_sub(last.at_ms));
+        let left = self.shared.listener.cache_ttl().saturating_sub(age);
+        if let Ok(text) = str::from_utf8(&last.event.text) {
+            self.shared.listener.keep(channel, text, left);
         }
     }
 }

@@ -36,8 +36,8 @@ pub use lease::Deaths;
 use lease::Life;
 pub use others::Others;
 
-/// How long a publisher that asked for it waits until the cluster has its event.
-pub const ACKNOWLEDGE: Duration = Duration::from_secs(2);
+/// How long a publisher that asked for it waits until the cluster has its event: it is answered within two seconds.
+pub const ACKNOWLEDGE: Duration = Duration::from_millis(1_800);
 /// How long a question may wait for the cluster's answer.
 pub const PATIENCE: Duration = Duration::from_millis(250);
 /// Topics that may be confirmed before the hearing task has noticed.
@@ -45,11 +45,11 @@ const CHANGES: usize = 1_024;
 
 /// Where events of other nodes go. Called by one task, in order; must not wait.
 pub trait Listener: Send + Sync + 'static {
-    /// An event for the subscribers of a channel. `published_ms` is given for one that comes late, from the log: it is only
-    /// for subscriptions that stood at that time ([`Node::now_ms`]).
-    fn deliver(&self, channel: &ChannelName, event: Event, published_ms: Option<u64>);
+    /// An event for the subscribers of a channel. `late` is given for one that comes late: it is only for subscriptions
+    /// that stood at that time ([`Node::now_ms`]).
+    fn deliver(&self, channel: &ChannelName, event: Event, late: Option<u64>);
 
-    /// The last event of a cache channel that this node has begun to hold: newer than what it may have of its own.
+    /// The last event of a cache channel, newer than what this node may have of its own.
     fn keep(&self, channel: &ChannelName, text: &str, time: Duration);
 
     /// What other nodes' members of a presence channel have come and gone. Nothing else is learned of the channel meanwhile.
@@ -73,7 +73,7 @@ pub trait Listener: Send + Sync + 'static {
 pub struct Losses {
     /// Published here, never taken by Redis.
     pub told: AtomicU64,
-    /// Published elsewhere, missing from the log: entries, of one or more events each.
+    /// Published elsewhere, missing from the log.
     pub heard: AtomicU64,
 }
 
@@ -333,8 +333,7 @@ impl Acknowledged {
 impl Shared {
     /// The number of the entry that will carry the event.
     fn push(&self, channel: &ChannelName, event: Event) -> Result<u64, Full> {
-        let published_ms = self.engine.now_ms();
-        let pushed = self.outgoing.lock().push(channel, event, self.now(), published_ms);
+        let pushed = self.outgoing.lock().push(channel, event, self.now(), self.engine.now_ms());
         if pushed.is_err() {
             self.losses.told.fetch_add(1, Ordering::Relaxed);
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Shared;
 use crate::outgoing::{Answer, Append};
@@ -14,14 +14,18 @@ use crate::outgoing::{Answer, Append};
 const AT_ONCE: usize = 64;
 /// How often what is too old is given up, and what failed is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often losses are logged at most.
+const REPORT: Duration = Duration::from_secs(1);
 
 /// Goes on for ever.
 pub(super) async fn run(shared: Arc<Shared>) {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
+    let mut report = Report { said: 0, at: Instant::now() };
     loop {
         // A wake-up may come early or be missed by one that is under way: the pause bounds what that costs.
         let _ = timeout(PAUSE, shared.to_tell.notified()).await;
         give_up(&shared);
+        report.say(shared.losses.told.load(Ordering::Relaxed));
         while shared.is_linked() {
             let Ok(slot) = slots.clone().acquire_owned().await else { return };
             let Some(append) = shared.outgoing.lock().next_append() else { break };
@@ -40,7 +44,6 @@ fn give_up(shared: &Shared) {
     let lost = shared.outgoing.lock().expire(shared.now());
     if lost > 0 {
         shared.losses.told.fetch_add(lost as u64, Ordering::Relaxed);
-        tracing::warn!(events = lost, "given up: Redis was away for too long, other nodes did not get them");
     }
     shared.waiting.lock().retain(|_, waiting| {
         waiting.retain(|publisher| !publisher.is_closed());
@@ -48,9 +51,25 @@ fn give_up(shared: &Shared) {
     });
 }
 
+/// What the log says of losses: every event once, whether it became too old or there was no room for it.
+struct Report {
+    said: u64,
+    at: Instant,
+}
+
+impl Report {
+    fn say(&mut self, lost: u64) {
+        if lost > self.said && self.at.elapsed() >= REPORT {
+            let events = lost - self.said;
+            tracing::warn!(events, "lost: Redis was away for too long, other nodes did not get them");
+            *self = Self { said: lost, at: Instant::now() };
+        }
+    }
+}
+
 async fn tell(shared: &Shared, append: &Append) {
-    let last = append.entry.events.iter().rfind(|event| event.keep);
-    let text = last.and_then(|event| str::from_utf8(&event.text).ok());
+    let last = append.entry.events.iter().rfind(|one| one.event.keep);
+    let text = last.and_then(|one| str::from_utf8(&one.event.text).ok());
     let keep = text.map(|text| (text, shared.listener.cache_ttl()));
     match shared.engine.append(append, keep).await {
         Ok(answer) => {

@@ -1,6 +1,6 @@
 //! What an app asks of Redis: each call is one command or one script, and ends within [`COMMAND_TIME`].
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -227,7 +227,6 @@ impl Redis {
         let (last, last_for) = keep.unwrap_or_default();
         vec![
             topic.into(),
-            // The origin is random and the sequence never comes back: no two epochs are the same.
             fresh_epoch(append).to_string().into(),
             epoch.into(),
             number.to_string().into(),
@@ -236,6 +235,9 @@ impl Redis {
             KEEP.as_secs().to_string().into(),
             last.into(),
             last_for.as_millis().to_string().into(),
+            append.entry.events.len().to_string().into(),
+            node_field(append.entry.origin).into(),
+            append.entry.sequence.to_string().into(),
         ]
     }
 
@@ -332,9 +334,11 @@ fn position(epoch: &Value, number: &Value) -> Result<Option<Position>, EngineErr
     Ok(Some(Position { epoch, number }))
 }
 
+/// The origin is random and the count never comes back: no two epochs are the same.
 #[expect(clippy::cast_possible_truncation, reason = "half of the random bits are enough")]
 fn fresh_epoch(append: &Append) -> u64 {
-    (append.entry.origin.0 as u64).wrapping_add(append.entry.sequence)
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    (append.entry.origin.0 as u64).wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A node as a field of a hash names it.
