@@ -1,5 +1,6 @@
 //! Several nodes as one server: the seam between them, and servers over a real Redis.
 
+mod agreement;
 mod contract;
 mod contract_leases;
 mod events;

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use gema_broadcast::AppConfig;
 use gema_tests::{Client, Frame, PATIENCE, Redis};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::servers::{Node, pair, stop};
+use super::servers::{Node, pair, pair_with, stop};
 
 const ROOM: &str = "presence-room";
 const ADDED: &str = "pusher_internal:member_added";
@@ -45,7 +46,30 @@ async fn join(node: &Node, room: &str, user: &str) -> (Client, BTreeSet<String>)
     (client, listed(&list))
 }
 
+/// As [`join`], until the client knows of exactly these: what takes longer than a join may wait follows as events.
+async fn join_knowing(node: &Node, user: &str, expected: &[&str]) -> Client {
+    let (mut client, mut list) = join(node, ROOM, user).await;
+    while list.len() < expected.len() {
+        assert!(list.insert(user_of(&client.expect(ADDED).await)), "heard twice");
+    }
+    assert_eq!(list, users(expected));
+    client
+}
+
 impl Node {
+    /// Waits until a query names exactly these users.
+    async fn has_users(&self, users: &Value) {
+        let (deadline, expected) = (Instant::now() + PATIENCE, json!({"users": users}));
+        loop {
+            let answer = self.api().get(&format!("/channels/{ROOM}/users"), &[]).await.ok();
+            if answer == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{answer}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Whom a newcomer is told of; asked until that is so.
     async fn lists(&self, room: &str, expected: &[&str]) {
         let (deadline, expected) = (Instant::now() + PATIENCE, users(expected));
@@ -83,8 +107,7 @@ async fn r_reverb_273_the_list_holds_the_members_of_every_server() {
     let (a, b) = pair(&redis).await;
     let (mut ann, list) = join(&a, ROOM, "ann").await;
     assert_eq!(list, users(&["ann"]));
-    let (mut bob, list) = join(&b, ROOM, "bob").await;
-    assert_eq!(list, users(&["ann", "bob"]));
+    let mut bob = join_knowing(&b, "bob", &["ann", "bob"]).await;
     let added = hears(&mut ann, ADDED, "bob").await;
     assert_eq!(
         added.inner(),
@@ -107,13 +130,12 @@ async fn r_reverb_273_the_list_holds_the_members_of_every_server() {
     stop(a, b).await;
 }
 
-/// Several users at once, each at both servers at the same instant; twice twenty watchers' ears.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_who_joins_at_two_servers_at_once_is_added_once() {
     let redis = Redis::start().await;
     let (a, b) = pair(&redis).await;
     let (mut at_a, _) = join(&a, ROOM, "watch-a").await;
-    let (mut at_b, _) = join(&b, ROOM, "watch-b").await;
+    let mut at_b = join_knowing(&b, "watch-b", &["watch-a", "watch-b"]).await;
     hears(&mut at_a, ADDED, "watch-b").await;
     for round in 0..20 {
         let user = format!("user-{round}");
@@ -167,7 +189,7 @@ async fn a_redis_without_its_memory_changes_nobodys_list() {
     let mut redis = Redis::start().await;
     let (a, b) = pair(&redis).await;
     let (mut ann, _) = join(&a, ROOM, "ann").await;
-    let (mut bob, _) = join(&b, ROOM, "bob").await;
+    let mut bob = join_knowing(&b, "bob", &["ann", "bob"]).await;
     hears(&mut ann, ADDED, "bob").await;
     redis.kill().await;
     redis.start_again().await;
@@ -204,7 +226,7 @@ async fn without_redis_a_join_is_answered_from_what_is_known_and_the_rest_follow
     let mut redis = Redis::start().await;
     let (a, b) = pair(&redis).await;
     let (mut ann, _) = join(&a, ROOM, "ann").await;
-    let (mut bob, _) = join(&b, ROOM, "bob").await;
+    let mut bob = join_knowing(&b, "bob", &["ann", "bob"]).await;
     hears(&mut ann, ADDED, "bob").await;
     redis.kill().await;
     let (mut cem, list) = timeout(PATIENCE, join(&a, ROOM, "cem")).await.expect("not for Redis to say");
@@ -229,12 +251,10 @@ async fn without_redis_a_join_is_answered_from_what_is_known_and_the_rest_follow
 #[tokio::test(flavor = "multi_thread")]
 async fn r_sockudo_75_the_limit_of_members_counts_every_server() {
     let redis = Redis::start().await;
-    let limited = || Node::start_with(&redis, |app| app.limits.presence_members = Some(2));
-    let (a, b) = (limited(), limited());
-    a.publish_confirmed("linked", "e", "").await;
-    b.publish_confirmed("linked", "e", "").await;
+    let limited = |app: &mut AppConfig| app.limits.presence_members = Some(2);
+    let (a, b) = pair_with(&redis, limited).await;
     let (mut ann, _) = join(&a, ROOM, "ann").await;
-    let (bob, _) = join(&b, ROOM, "bob").await;
+    let bob = join_knowing(&b, "bob", &["ann", "bob"]).await;
     hears(&mut ann, ADDED, "bob").await;
     let mut cem = b.client().await;
     cem.ask_signed(&b.app, ROOM, Some(&data("cem"))).await;
@@ -251,13 +271,48 @@ async fn r_sockudo_75_the_limit_of_members_counts_every_server() {
     stop(a, b).await;
 }
 
+/// Two come at the same instant to two servers, and one place is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_listed_who_was_not_let_in_after_all() {
+    let redis = Redis::start().await;
+    let limited = |app: &mut AppConfig| app.limits.presence_members = Some(2);
+    let (a, b) = pair_with(&redis, limited).await;
+    let (mut ann, _) = join(&a, ROOM, "ann").await;
+    let (bea, _) = join(&b, ROOM, "ann").await;
+    for _ in 0..8 {
+        let both = tokio::join!(try_join(&a, "cem"), try_join(&b, "dia"));
+        drop(both);
+        for node in [&a, &b] {
+            node.has_users(&json!([{"id": "ann"}])).await;
+        }
+    }
+    a.publish_confirmed(ROOM, "end", "").await;
+    let mut there = BTreeSet::new();
+    loop {
+        let frame = ann.frame().await;
+        match frame.event.as_str() {
+            ADDED => assert!(there.insert(user_of(&frame)), "{}", frame.text),
+            REMOVED => assert!(there.remove(&user_of(&frame)), "{}", frame.text),
+            _ => break,
+        }
+    }
+    assert_eq!(there, BTreeSet::new());
+    drop((ann, bea));
+    stop(a, b).await;
+}
+
+/// A member, if there was room.
+async fn try_join(node: &Node, user: &str) -> Option<Client> {
+    let mut client = node.client().await;
+    client.ask_signed(&node.app, ROOM, Some(&data(user))).await;
+    let event = client.frame().await.event;
+    (event == "pusher_internal:subscription_succeeded").then_some(client)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_are_counted_over_all_servers() {
     let redis = Redis::start().await;
-    let counting = || Node::start_with(&redis, |app| app.subscription_count = true);
-    let (a, b) = (counting(), counting());
-    a.publish_confirmed("linked", "e", "").await;
-    b.publish_confirmed("linked", "e", "").await;
+    let (a, b) = pair_with(&redis, |app| app.subscription_count = true).await;
     let mut at_a = a.subscriber("counted").await;
     counts_up_to(&mut at_a, 1).await;
     let mut at_b = b.subscriber("counted").await;

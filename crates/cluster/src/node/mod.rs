@@ -216,7 +216,7 @@ impl Node {
         let other = self.shared.others.of(channel);
         let mut other = other.lock();
         let step = self.shared.truth.lock().joined(channel, Some((id, &json)), self.shared.now());
-        other.wait(step)
+        if self.is_linked() { other.wait(step) } else { None }
     }
 
     /// A client of this node has left a channel, or has not come in after all.
