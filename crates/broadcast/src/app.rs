@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use dashmap::DashMap;
 use gema_protocol::channel::ChannelName;
@@ -40,6 +40,8 @@ pub(crate) struct App {
     pub(crate) cluster: Cluster,
     /// Connections that ended by a fault of ours.
     pub(crate) faults: AtomicUsize,
+    /// The server drains, and other servers take its clients.
+    pub(crate) sends_elsewhere: AtomicBool,
     /// What its webhooks are about; `None` without webhooks.
     pub(crate) facts: Option<Arc<Facts>>,
     /// What has come in and gone out.
@@ -68,6 +70,7 @@ impl App {
             cache: Arc::new(Cache::new(ttl, facts.clone())),
             cluster: Cluster::default(),
             faults: AtomicUsize::new(0),
+            sends_elsewhere: AtomicBool::new(false),
             facts,
             traffic,
             webhooks: Arc::default(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gema_protocol::close::CloseCode;
 use gema_protocol::socket_id::SocketId;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::app::App;
 use crate::goodbye::Goodbye;
@@ -46,6 +46,7 @@ pub struct Summary {
 /// Ends a server whose listener nobody serves any more.
 pub(crate) async fn run(shared: &Arc<Shared>, listener: TcpListener, webhooks: Running) -> Summary {
     let (began, config) = (Instant::now(), &shared.config);
+    shared.apps.all().for_each(|app| app.sends_elsewhere.store(app.cluster.is_on(), Ordering::Relaxed));
     close_listener(shared, listener);
     let mut summary = send_away(shared, config.spread).await;
     let rest = if config.cluster.is_some() { REST_OF_CLUSTER } else { REST };
@@ -56,7 +57,6 @@ pub(crate) async fn run(shared: &Arc<Shared>, listener: TcpListener, webhooks: R
     // A request still running after this is cut off; its answer was not sent, so its publisher tries again.
     shared.requests.close();
     let _ = timeout_at(part(), shared.requests.wait()).await;
-    shared.connections.close();
     let _ = timeout_at(part(), goodbyes(shared, &mut summary)).await;
     let _ = timeout_at(part(), told(shared)).await;
     webhooks.end(deadline).await;
@@ -87,13 +87,13 @@ async fn send_away(shared: &Shared, spread: Duration) -> Summary {
     // Ids only: a connection that ends by itself must not be kept.
     let everybody: Vec<(&App, SocketId)> = shared.apps.all().flat_map(|app| ids(app)).collect();
     let (began, mut closed) = (Instant::now(), 0);
+    // Nobody new is let in: the wait below ends with the last connection.
+    shared.connections.close();
     let step = spread.checked_div(u32::try_from(everybody.len()).unwrap_or(u32::MAX)).unwrap_or_default();
     for (turn, (app, id)) in (0..).zip(&everybody) {
-        if shared.connections.is_empty() {
+        let due = began + step * turn;
+        if !step.is_zero() && timeout_at(due, shared.connections.wait()).await.is_ok() {
             break;
-        }
-        if !step.is_zero() {
-            sleep_until(began + step * turn).await;
         }
         closed += usize::from(app.connections.get(id).is_some_and(|connection| connection.close(&goodbye)));
     }

@@ -4,5 +4,6 @@
 //! `make rolling` runs the restart with 15,000 clients.
 
 mod crowd;
+mod moving;
 mod proxy;
 mod restart;

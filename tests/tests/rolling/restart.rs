@@ -87,7 +87,8 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-async fn linked(gema: &Gema) {
+/// Waits until a server has its link to Redis.
+pub(crate) async fn linked(gema: &Gema) {
     gema.metrics_when(|metrics| metrics.get("gema_cluster_linked{app=\"424242\"}") == 1.0).await;
 }
 
@@ -99,7 +100,7 @@ fn say(line: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_sends_clients_over_in_turn_and_loses_nothing() {
     many_files();
-    let (clients, drain) = (setting("GEMA_ROLLING_CLIENTS", 2_000), setting("GEMA_ROLLING_SECONDS", 8));
+    let (clients, drain) = (setting("GEMA_ROLLING_CLIENTS", 2_000), setting("GEMA_ROLLING_SECONDS", 5));
     let channels = clients / PER_CHANNEL;
     let redis = Redis::start().await;
     let (mut a, b) = tokio::join!(node(&redis, drain, 0).start(), node(&redis, drain, 0).start());

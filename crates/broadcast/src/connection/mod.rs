@@ -15,6 +15,7 @@ use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -38,16 +39,20 @@ use session::Session;
 
 /// Client frames are small; tungstenite clears its read buffer on every poll, so a large one costs memory and time.
 const READ_BUFFER_BYTES: usize = 256;
+/// How long a client that was sent to other servers counts as being here: one that is back there by then was never away.
+const MOVING_TIME: Duration = Duration::from_secs(5);
 /// How long a closed connection may take to read what is left for it and to hang up.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// Serves a connection until it ends. `early`: bytes that came with the upgrade request.
 pub(crate) async fn serve(registration: Registration, mut early: Bytes) {
     let (outbound, traffic) = (registration.outbound().clone(), registration.app().traffic.clone());
-    let mut ending = {
+    let (mut ending, moving) = {
         let mut connection = Box::pin(Connection::open(registration, std::mem::take(&mut early))).await;
-        poll_fn(|cx| connection.poll_guarded(cx)).await
+        let ending = poll_fn(|cx| connection.poll_guarded(cx)).await;
+        (ending, connection.if_sent_elsewhere())
     };
+    let closed = Instant::now();
     if let Some(last) = ending.last_words.take() {
         outbound.close(&last);
     }
@@ -57,6 +62,10 @@ pub(crate) async fn serve(registration: Registration, mut early: Bytes) {
     }
     // In a box: every connection would carry the room for its end from the beginning.
     Box::pin(hang_up(&outbound)).await;
+    if let Some(session) = moving {
+        Box::pin(sleep_until(closed + MOVING_TIME)).await;
+        drop(session);
+    }
 }
 
 /// Sends a refusal, then hangs up. The handshake was completed only so that the client learns the reason.
@@ -142,6 +151,14 @@ impl Connection {
         let first = liveness.next_deadline().min(session.probation.next_deadline());
         let alarm = Box::pin(sleep_until(opened + first));
         Self { session, websocket, opened, liveness, speaks_control, alarm, publishing: None }
+    }
+
+    /// What the client holds, if its server drains and has sent it to others: they are told that it has left only later.
+    fn if_sent_elsewhere(self) -> Option<Box<Session>> {
+        let app = self.session.app();
+        let is_sent =
+            app.sends_elsewhere.load(Ordering::Relaxed) && self.session.outbound().state() == State::Closing;
+        is_sent.then(|| Box::new(self.session))
     }
 
     /// As [`Connection::poll`]; a fault of ours ends this connection and nothing else.
