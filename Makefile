@@ -33,8 +33,9 @@ fuzz: ## look for inputs that break a parser or a signature; SECONDS=60 for each
 	@$(TOOLS)/python.sh $(TOOLS)/fuzz.py
 
 rolling: ## restart one of two servers behind nginx with 15,000 clients on them
-	@cargo build --locked -p gema && GEMA_ROLLING_CLIENTS=15000 GEMA_ROLLING_SECONDS=20 \
-		cargo test --locked -p gema-tests --test rolling restart -- --nocapture
+	@cargo build --locked --release -p gema && GEMA_ROLLING_CLIENTS=15000 GEMA_ROLLING_SECONDS=20 \
+		GEMA_BIN="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/gema")" \
+		cargo test --locked --release -p gema-tests --test rolling restart -- --nocapture
 
 dashboard: ## build the web pages, if their sources are newer
 	@$(TOOLS)/dashboard.sh

@@ -40,14 +40,18 @@ impl Nginx {
     /// What it has logged of requests.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+        self.read("access.log")
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 
     /// False when it ended: somebody else took the port.
     async fn listens(&mut self) -> bool {
         for _ in 0..600 {
             if self.process.try_wait().expect("our own child").is_some() {
-                eprintln!("{}", fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default());
+                eprintln!("{}", self.read("error.log"));
                 return false;
             }
             if TcpStream::connect(self.at).await.is_ok() {
@@ -65,6 +69,9 @@ impl Drop for Nginx {
         let pid = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
         let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("--- errors of nginx ---\n{}--- end of errors ---", self.read("error.log"));
+        }
     }
 }
 
@@ -90,14 +97,15 @@ fn configured(at: SocketAddr, broadcast: &[SocketAddr], attendance: &[SocketAddr
     folder
 }
 
-/// The same upstreams with the test's servers in place of those with such a name.
+/// The same upstreams with the test's servers in place of those with such a name and a number. Numbers that the test has no
+/// server for go.
 fn with_servers(upstreams: &str, name: &str, servers: &[SocketAddr]) -> String {
-    let mut servers = servers.iter();
     let lines = upstreams.lines().filter_map(|line| {
         let Some((before, rest)) = line.split_once(name) else { return Some(line.to_owned()) };
-        let (_, options) = rest.split_once(' ').expect("options after the address");
-        // Fewer servers than the file has lines: the others go; but not the last, which would leave none.
-        servers.next().map(|server| format!("{before}{server} {options}"))
+        let (number, rest) = rest.split_once(':').expect("a port after the name");
+        let (_, options) = rest.split_once(' ').expect("options after the port");
+        let number: usize = number.parse().expect("a number in the name");
+        servers.get(number - 1).map(|server| format!("{before}{server} {options}"))
     });
     lines.fold(String::new(), |mut text, line| {
         let _ = writeln!(text, "{line}");

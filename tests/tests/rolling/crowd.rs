@@ -142,6 +142,9 @@ impl Shared {
                             let subscribe = json!({"event": "pusher:subscribe", "data": data}).to_string();
                             let _ = socket.send(Message::text(subscribe)).await;
                         }
+                        Some("pusher:ping") => {
+                            let _ = socket.send(Message::text(r#"{"event":"pusher:pong","data":{}}"#)).await;
+                        }
                         Some("pusher_internal:subscription_succeeded") => {
                             is_in = true;
                             self.subscribed.fetch_add(1, Ordering::Relaxed);

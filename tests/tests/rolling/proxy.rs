@@ -47,14 +47,15 @@ async fn what_may_have_been_done_is_repeated_only_with_a_key() {
     let key: &[_] = &[("idempotency-key", "3f1c")];
     let cases: [(&str, &str, &[_], usize); 7] = [
         ("POST", "/api/attendances/check-in", &[], 1),
-        ("POST", "/api/attendances/check-in", key, 2),
+        ("POST", "/api/attendances/check-in", key, 4),
         ("POST", "/api/attendances/check-out", key, 1),
         ("POST", "/api/logout", &[], 1),
-        ("GET", "/api/attendances", &[], 2),
+        ("GET", "/api/attendances", &[], 4),
         ("POST", "/apps/1/events?auth_key=k", &[], 1),
-        ("GET", "/apps/1/channels?auth_key=k", &[], 2),
+        ("GET", "/apps/1/channels?auth_key=k", &[], 4),
     ];
     let (broadcast, attendance) = (Broken::start(2).await, Broken::start(2).await);
+    // Four: each server, and each once more, as its own backup.
     for (method, target, headers, expected) in cases {
         // A new one each time: it remembers for a while which servers have failed.
         let nginx = Nginx::start(&broadcast.at, &attendance.at).await;
