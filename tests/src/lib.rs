@@ -2,7 +2,8 @@
 //!
 //! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API,
 //! [`Raw`] HTTP byte by byte, [`Redis`] a redis-server of the test's own, [`Cut`] a wire to it that can break, [`Nginx`] a
-//! balancer before some servers, [`Recorder`] a client that keeps what comes.
+//! balancer before some servers, [`Recorder`] a client that keeps what comes,
+//! [`MariaDb`] a database server.
 //! Nothing in here knows how the server works inside. The tests are in `tests/`, one file per subject; the same kit for
 //! Node is `node/kit.mjs`.
 
@@ -11,6 +12,7 @@ mod certificate;
 mod client;
 mod cut;
 mod gema;
+mod mariadb;
 mod metrics;
 mod nginx;
 mod raw;
@@ -24,6 +26,7 @@ pub use certificate::{Authority, Certificate, Trust, openssl};
 pub use client::{Client, Frame, Heard};
 pub use cut::Cut;
 pub use gema::{Gema, Setup};
+pub use mariadb::MariaDb;
 pub use metrics::Metrics;
 pub use nginx::Nginx;
 pub use raw::Raw;

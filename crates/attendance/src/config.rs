@@ -7,11 +7,13 @@ use gema_client::Publisher;
 use gema_protocol::app::Credentials;
 use gema_tls::Acceptor;
 
+use crate::database::Database;
+
 /// Everything the API and the worker need to know. Start from [`Config::new`] and change what differs.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `sqlite:PATH` of the database file.
-    pub database_url: String,
+    /// Where the records are.
+    pub database: Database,
     /// Number of this node; stored with each record and answered as `X-Node-Id`.
     pub node_id: u32,
     /// IANA name of the time zone that decides what day it is.
@@ -77,9 +79,9 @@ pub struct WorkerConfig {
 impl Config {
     /// Defaults of a single node in Asia/Jakarta whose front ends find the broadcast server on port 8080 of the same
     /// host.
-    pub fn new(database_url: impl Into<String>, credentials: Credentials, publisher: Publisher) -> Self {
+    pub fn new(database: Database, credentials: Credentials, publisher: Publisher) -> Self {
         Self {
-            database_url: database_url.into(),
+            database,
             node_id: 1,
             time_zone: "Asia/Jakarta".into(),
             work_start: None,

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::domain::Invalid;
-use crate::store::is_busy;
+use crate::store::may_pass;
 
 /// Why [`Node`](crate::Node), [`run_worker`](crate::run_worker) or [`migrate`](crate::migrate) gave up: one sentence
 /// that names the cause and the fix.
@@ -17,6 +17,9 @@ pub enum StartError {
     /// The database cannot be opened, created or brought up to date.
     #[error("{0}")]
     Database(String),
+    /// The database does not do what it was asked.
+    #[error("the database refuses: {0}")]
+    Refused(#[from] sqlx::Error),
     /// A setting cannot be used.
     #[error("{0}")]
     Setting(String),
@@ -105,7 +108,7 @@ impl Error {
     fn may_pass(&self) -> bool {
         match self {
             Self::Busy => true,
-            Self::Database(error) => is_busy(error),
+            Self::Database(error) => may_pass(error),
             _ => false,
         }
     }

@@ -9,6 +9,7 @@ mod auth;
 mod config;
 mod csrf;
 mod dashboard;
+mod database;
 mod domain;
 mod error;
 mod http;
@@ -25,9 +26,10 @@ mod throttle;
 mod worker;
 
 pub use config::{Config, FrontEnd, WorkerConfig};
+pub use database::{Database, MySqlServer};
 pub use error::StartError;
 pub use serve::{Node, run_worker};
-pub use store::{Migrated, migrate};
+pub use store::{FailedJob, FailedJobs, Migrated, migrate};
 
 /// Whether a name stands for a time zone, as [`Config::time_zone`] needs one.
 pub fn is_time_zone(name: &str) -> bool {

@@ -93,7 +93,7 @@ pub async fn run_worker(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    let store = Store::open(&config.database_url).await?;
+    let store = Store::open(&config.database).await?;
     let worker = worker(&config, &store, &Arc::default())?;
     let (end, ended) = watch::channel(false);
     let running = tokio::spawn(worker.run(ended));
@@ -109,7 +109,7 @@ pub async fn run_worker(
 async fn build(config: Config, address: SocketAddr) -> Result<App, StartError> {
     let working_day = WorkingDay::new(&config.time_zone, config.work_start.as_deref(), config.grace_minutes)
         .map_err(StartError::Setting)?;
-    let store = Store::open(&config.database_url).await?;
+    let store = Store::open(&config.database).await?;
     let passwords = Passwords::new().await.map_err(|error| StartError::Setting(error.to_string()))?;
     let (throttle, wake) = (Throttle::default(), Arc::new(Notify::new()));
     Ok(Arc::new(State { config, store, working_day, passwords, throttle, wake, address }))

@@ -37,6 +37,8 @@ pub(crate) enum Action {
         /// `--seed`
         seed: bool,
     },
+    /// `gema queue`
+    Queue(Queue),
     /// `gema init`
     Init,
     /// `gema config check` for a role.
@@ -49,6 +51,17 @@ pub(crate) enum Action {
     Sign(Signing),
     /// `gema verify`
     Verify(Signing),
+}
+
+/// What to do with the events that failed for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// `gema queue failed`
+    Failed,
+    /// `gema queue retry`: ids of events, or `all`.
+    Retry(Vec<String>),
+    /// `gema queue flush`
+    Flush,
 }
 
 /// The server roles by the name of their command.
@@ -101,6 +114,7 @@ fn command() -> Command {
         .subcommand(Command::new("init").about(init))
         .subcommands(roles)
         .subcommand(config())
+        .subcommand(queue())
         .subcommand(signing::sign())
         .subcommand(signing::verify())
 }
@@ -122,6 +136,18 @@ fn config() -> Command {
         .subcommand(for_role("check", check))
         .subcommand(for_role("print", print))
         .subcommand(Command::new("reference").about("Print the reference page of all settings, in Markdown"))
+}
+
+fn queue() -> Command {
+    let command = |name, about| with_settings(Command::new(name).about(about), Roles::MIGRATE);
+    let ids = Arg::new("id").value_name("ID").required(true).num_args(1..).help("Ids of events, or `all`");
+    Command::new("queue")
+        .about("Look after events that failed for good")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(command("failed", "List them"))
+        .subcommand(command("retry", "Put some of them back, with all of their tries").arg(ids))
+        .subcommand(command("flush", "Forget all of them"))
 }
 
 fn seed() -> Arg {
@@ -198,6 +224,14 @@ fn chosen(matches: &ArgMatches) -> (Action, Roles, &ArgMatches) {
         Some(("migrate", matches)) => {
             (Action::Migrate { seed: matches.get_flag("seed") }, Roles::MIGRATE, matches)
         }
+        Some(("queue", matches)) => match matches.subcommand() {
+            Some(("retry", matches)) => {
+                let ids = matches.get_many::<String>("id").unwrap_or_default().cloned().collect();
+                (Action::Queue(Queue::Retry(ids)), Roles::MIGRATE, matches)
+            }
+            Some(("flush", matches)) => (Action::Queue(Queue::Flush), Roles::MIGRATE, matches),
+            other => (Action::Queue(Queue::Failed), Roles::MIGRATE, other.map_or(matches, |(_, own)| own)),
+        },
         Some(("init", matches)) => (Action::Init, Roles::SERVE, matches),
         // clap lets nothing else through: a command is required, and only these exist.
         Some((_, matches)) => (Action::Serve, Roles::SERVE, matches),

@@ -6,6 +6,7 @@
 mod allocator;
 mod cli;
 mod commands;
+mod database;
 mod descriptors;
 mod failure;
 mod listen;

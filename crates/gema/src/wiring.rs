@@ -16,6 +16,7 @@ use gema_tls::Acceptor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::net::TcpListener;
 
+use crate::database::database;
 use crate::failure::Failure;
 use crate::listen::from_here;
 use crate::settings::{App, AppProfile, ClientEventSenders, Process, Queue, Scheme, Settings, TerminateCode};
@@ -194,7 +195,7 @@ pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_att
         return Err("there is no app: run `gema init`".to_owned().into());
     };
     let publisher = publisher(process, credentials, at)?;
-    let mut config = gema_attendance::Config::new(database_url(process), credentials.clone(), publisher);
+    let mut config = gema_attendance::Config::new(database(process)?, credentials.clone(), publisher);
     config.node_id = process.node_id.get();
     config.time_zone.clone_from(&process.app_timezone.0);
     config.work_start = process.work_starts_at.map(|time| format!("{:02}:{:02}", time.hour, time.minute));
@@ -210,12 +211,6 @@ pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_att
     // Requests, then events, then (in `gema serve`) connections: each has its share of the whole.
     config.worker.drain = drain(process) / 3;
     Ok(config)
-}
-
-/// The database as sqlx names it; what has a meaning in a URL is escaped.
-pub(crate) fn database_url(process: &Process) -> String {
-    let path = process.db_database.display().to_string();
-    format!("sqlite:{}", path.replace('%', "%25").replace('?', "%3F"))
 }
 
 fn front_end(process: &Process, key: String, at: &Listeners) -> FrontEnd {

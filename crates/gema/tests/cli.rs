@@ -299,3 +299,17 @@ fn a_server_that_cannot_start_names_no_address() {
     assert!(!printed.contains("http://"), "{printed}");
     assert!(errors.contains("run `gema migrate`"), "{errors}");
 }
+
+#[test]
+fn the_queue_of_failed_events_is_looked_after_from_the_command_line() {
+    let folder = folder();
+    let say = |arguments: &[&str]| ended(&gema(folder.path(), arguments).envs(APP).output().unwrap());
+    assert_eq!(say(&["migrate"]).0, Some(0));
+    assert_eq!(say(&["queue", "failed"]).1, "no event has failed\n");
+    assert_eq!(say(&["queue", "retry", "all"]).1, "failed events put back: 0\n");
+    assert_eq!(say(&["queue", "flush"]).1, "failed events forgotten: 0\n");
+    let (status, _, errors) = say(&["queue", "retry", "7"]);
+    assert_eq!((status, errors.contains("no failed event has the id 7")), (Some(1), true), "{errors}");
+    let (status, _, errors) = say(&["queue", "retry", "seven"]);
+    assert_eq!((status, errors.contains("`seven` is no id")), (Some(1), true), "{errors}");
+}

@@ -3,40 +3,51 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection};
 
-use super::Store;
+use super::engine::Tx;
+use super::{Store, query, violates};
 use crate::domain::Stamp;
 
 /// How long an answer is kept. Clients retry within minutes.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// What was answered to this key before, if anything.
-pub(super) async fn first_answer(
-    tx: &mut SqliteConnection,
+/// Takes a key for the request at hand; what was answered before, if somebody had it already. Of two simultaneous
+/// requests the second waits here until the first has ended.
+pub(super) async fn take(
+    tx: &mut Tx<'_>,
     user_id: i64,
     key_hash: &str,
 ) -> Result<Option<String>, sqlx::Error> {
-    let row = sqlx::query("SELECT answer FROM idempotency_keys WHERE user_id = ? AND key_hash = ?")
+    let taken =
+        query("INSERT INTO idempotency_keys (user_id, key_hash, answer, created_at) VALUES (?, ?, '', ?)")
+            .bind(user_id)
+            .bind(key_hash)
+            .bind(&Stamp::now())
+            .execute(&mut *tx)
+            .await;
+    match taken {
+        Err(error) if violates(&error, "idempotency_keys") || violates(&error, "PRIMARY") => {}
+        other => return other.map(|_| None),
+    }
+    let row = query("SELECT answer FROM idempotency_keys WHERE user_id = ? AND key_hash = ?")
         .bind(user_id)
         .bind(key_hash)
-        .fetch_optional(tx)
+        .one(tx)
         .await?;
-    row.map(|row| row.try_get("answer")).transpose()
+    row.text("answer").map(Some)
 }
 
-/// Keeps an answer, in the transaction of what it tells.
+/// Keeps the answer to a request that took its key, in the transaction of what it tells.
 pub(super) async fn remember(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     user_id: i64,
     key_hash: &str,
     answer: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO idempotency_keys (user_id, key_hash, answer, created_at) VALUES (?, ?, ?, ?)")
+    query("UPDATE idempotency_keys SET answer = ? WHERE user_id = ? AND key_hash = ?")
+        .bind(answer)
         .bind(user_id)
         .bind(key_hash)
-        .bind(answer)
-        .bind(Stamp::now().as_str())
         .execute(tx)
         .await
         .map(drop)
@@ -45,9 +56,9 @@ pub(super) async fn remember(
 impl Store {
     /// Removes answers that nobody will ask for any more.
     pub(crate) async fn sweep_answers(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM idempotency_keys WHERE created_at < ?")
-            .bind(Stamp::from(Timestamp::now() - KEPT).as_str())
-            .execute(&self.write)
+        query("DELETE FROM idempotency_keys WHERE created_at < ?")
+            .bind(&Stamp::from(Timestamp::now() - KEPT))
+            .execute(&mut self.writer().await?)
             .await
             .map(drop)
     }

@@ -1,11 +1,8 @@
-//! SQL of `outbox` and `failed_jobs`: claiming with a lease, and the three ways a job ends. Used by `worker.rs`.
+//! SQL of `outbox`: claiming with a lease, and the three ways a job ends. Used by `worker.rs`.
 
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, FromRow, Row, SqliteConnection};
-
-use super::Store;
+use super::{Attempts, Row, Store, Tx, query};
 use crate::domain::{Event, Stamp};
 
 /// An event that waits to be published.
@@ -36,10 +33,13 @@ pub(crate) struct Claim<'a> {
     pub lease: Duration,
 }
 
+/// How often a worker looks for other rows when those it wanted were taken before its eyes.
+const ROUNDS: u32 = 5;
+
 /// Adds an event within the transaction of its change.
-pub(super) async fn add(tx: &mut SqliteConnection, event: &Event) -> Result<(), sqlx::Error> {
+pub(super) async fn add(tx: &mut Tx<'_>, event: &Event) -> Result<(), sqlx::Error> {
     let now = Stamp::now();
-    sqlx::query(
+    query(
         "INSERT INTO outbox (attendance_id, user_id, event, event_id, public_data, private_data, created_at,
                              available_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -47,11 +47,11 @@ pub(super) async fn add(tx: &mut SqliteConnection, event: &Event) -> Result<(), 
     .bind(event.attendance_id)
     .bind(event.user_id)
     .bind(event.kind.name())
-    .bind(event.event_id.to_string())
+    .bind(&event.event_id.to_string())
     .bind(&event.public_data)
     .bind(&event.private_data)
-    .bind(now.as_str())
-    .bind(now.as_str())
+    .bind(&now)
+    .bind(&now)
     .execute(tx)
     .await
     .map(drop)
@@ -61,77 +61,75 @@ impl Store {
     /// Takes the oldest rows that are due and free. A row whose attendance has an older unfinished one is not free,
     /// which keeps the order per attendance with any number of workers.
     pub(crate) async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Job>, sqlx::Error> {
-        let now = Stamp::now();
-        let until = Stamp::after(claim.lease);
-        let mut connection = self.relaxed().await?;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let mut jobs: Vec<Job> = sqlx::query_as(
-            "SELECT * FROM outbox
-             WHERE available_at <= ? AND (leased_until IS NULL OR leased_until <= ?)
-               AND NOT EXISTS (SELECT 1 FROM outbox older
-                               WHERE older.attendance_id = outbox.attendance_id AND older.id < outbox.id)
-             ORDER BY id LIMIT ?",
-        )
-        .bind(now.as_str())
-        .bind(now.as_str())
-        .bind(i64::try_from(claim.limit).unwrap_or(i64::MAX))
-        .fetch_all(&mut *tx)
-        .await?;
-        for job in &mut jobs {
-            claim.owner.clone_into(&mut job.owner);
-            sqlx::query("UPDATE outbox SET lease_owner = ?, leased_until = ? WHERE id = ?")
-                .bind(claim.owner)
-                .bind(until.as_str())
-                .bind(job.id)
-                .execute(&mut *tx)
-                .await?;
+        let mut attempts = Attempts::new();
+        loop {
+            match self.try_claim(claim).await {
+                Err(error) if attempts.again(&error).await => {}
+                other => return other,
+            }
         }
-        tx.commit().await?;
-        Ok(jobs)
+    }
+
+    async fn try_claim(&self, claim: Claim<'_>) -> Result<Vec<Job>, sqlx::Error> {
+        let mut connection = self.relaxed().await?;
+        let mut tx = connection.begin().await?;
+        for _ in 0..ROUNDS {
+            let ids = candidates(&mut tx, claim.limit).await?;
+            if ids.is_empty() {
+                break;
+            }
+            let jobs = lease(&mut tx, &ids, claim).await?;
+            if !jobs.is_empty() {
+                tx.commit().await?;
+                return Ok(jobs);
+            }
+            // Other workers had the same in mind and were first.
+        }
+        Ok(Vec::new())
     }
 
     /// Keeps a row in hand for longer.
     pub(crate) async fn renew(&self, job: &Job, lease: Duration) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE outbox SET leased_until = ? WHERE id = ? AND lease_owner = ?")
-            .bind(Stamp::after(lease).as_str())
+        query("UPDATE outbox SET leased_until = ? WHERE id = ? AND lease_owner = ?")
+            .bind(&Stamp::after(lease))
             .bind(job.id)
             .bind(&job.owner)
-            .execute(&mut *self.relaxed().await?)
+            .execute(&mut self.relaxed().await?)
             .await
             .map(drop)
     }
 
     /// The event is out: the row has done its work.
     pub(crate) async fn finish(&self, job_id: i64) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM outbox WHERE id = ?")
+        query("DELETE FROM outbox WHERE id = ?")
             .bind(job_id)
-            .execute(&mut *self.relaxed().await?)
+            .execute(&mut self.relaxed().await?)
             .await
             .map(drop)
     }
 
     /// Puts a row back until `pause` from now, with its counters as they are in `job`.
     pub(crate) async fn put_back(&self, job: &Job, pause: Duration) -> Result<(), sqlx::Error> {
-        sqlx::query(
+        query(
             "UPDATE outbox SET attempts = ?, postponed = ?, available_at = ?, lease_owner = NULL,
                                leased_until = NULL
              WHERE id = ? AND lease_owner = ?",
         )
         .bind(job.attempts)
         .bind(job.postponed)
-        .bind(Stamp::after(pause).as_str())
+        .bind(&Stamp::after(pause))
         .bind(job.id)
         .bind(&job.owner)
-        .execute(&mut *self.relaxed().await?)
+        .execute(&mut self.relaxed().await?)
         .await
         .map(drop)
     }
 
     /// Makes rows due that only waited for the broadcast server to come back.
     pub(crate) async fn hurry(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE outbox SET available_at = ? WHERE postponed > 0 AND leased_until IS NULL")
-            .bind(Stamp::now().as_str())
-            .execute(&mut *self.relaxed().await?)
+        query("UPDATE outbox SET available_at = ? WHERE postponed > 0 AND leased_until IS NULL")
+            .bind(&Stamp::now())
+            .execute(&mut self.relaxed().await?)
             .await
             .map(drop)
     }
@@ -139,15 +137,15 @@ impl Store {
     /// Moves a row to `failed_jobs`; it no longer holds up later ones.
     pub(crate) async fn give_up(&self, job: &Job, error: &str) -> Result<(), sqlx::Error> {
         let mut tx = self.begin().await?;
-        let deleted = sqlx::query("DELETE FROM outbox WHERE id = ? AND lease_owner = ?")
+        let deleted = query("DELETE FROM outbox WHERE id = ? AND lease_owner = ?")
             .bind(job.id)
             .bind(&job.owner)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-        if deleted.rows_affected() == 0 {
+        if deleted.rows == 0 {
             return Ok(());
         }
-        sqlx::query(
+        query(
             "INSERT INTO failed_jobs (attendance_id, user_id, event, event_id, public_data, private_data, error,
                                       created_at, failed_at)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -160,36 +158,79 @@ impl Store {
         .bind(&job.private_data)
         .bind(error)
         .bind(&job.created_at)
-        .bind(Stamp::now().as_str())
-        .execute(&mut *tx)
+        .bind(&Stamp::now())
+        .execute(&mut tx)
         .await?;
         tx.commit().await
     }
 
     /// Frees all rows that a worker still has in hand, when it ends.
     pub(crate) async fn release(&self, owner: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE outbox SET lease_owner = NULL, leased_until = NULL WHERE lease_owner = ?")
+        query("UPDATE outbox SET lease_owner = NULL, leased_until = NULL WHERE lease_owner = ?")
             .bind(owner)
-            .execute(&mut *self.relaxed().await?)
+            .execute(&mut self.relaxed().await?)
             .await
             .map(drop)
     }
 }
 
-impl FromRow<'_, SqliteRow> for Job {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+/// The oldest rows that are due and free, without taking them. What was free stays free of older rows: the events of an
+/// attendance are committed in the order of their ids, since each change locks the record.
+async fn candidates(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<i64>, sqlx::Error> {
+    let now = Stamp::now();
+    let rows = query(
+        "SELECT id FROM outbox
+         WHERE available_at <= ? AND (leased_until IS NULL OR leased_until <= ?)
+           AND NOT EXISTS (SELECT 1 FROM outbox older
+                           WHERE older.attendance_id = outbox.attendance_id AND older.id < outbox.id)
+         ORDER BY id LIMIT ?",
+    )
+    .bind(&now)
+    .bind(&now)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .all(tx)
+    .await?;
+    rows.iter().map(|row| row.integer("id")).collect()
+}
+
+/// Leases those of the rows that are free still.
+async fn lease(tx: &mut Tx<'_>, ids: &[i64], claim: Claim<'_>) -> Result<Vec<Job>, sqlx::Error> {
+    let now = Stamp::now();
+    let rows =
+        query("SELECT * FROM outbox WHERE available_at <= ? AND (leased_until IS NULL OR leased_until <= ?)")
+            .bind(&now)
+            .bind(&now)
+            .push(" AND id IN ")
+            .push_list(ids)
+            .push(" ORDER BY id")
+            .push(tx.for_update_of_free())
+            .all(&mut *tx)
+            .await?;
+    let jobs: Vec<_> = rows.iter().map(|row| Job::from_row(row, claim.owner)).collect::<Result<_, _>>()?;
+    let leased: Vec<_> = jobs.iter().map(|job| job.id).collect();
+    query("UPDATE outbox SET lease_owner = ?, leased_until = ? WHERE id IN ")
+        .bind(claim.owner)
+        .bind(&Stamp::after(claim.lease))
+        .push_list(&leased)
+        .execute(tx)
+        .await?;
+    Ok(jobs)
+}
+
+impl Job {
+    fn from_row(row: &Row, owner: &str) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            id: row.try_get("id")?,
-            attendance_id: row.try_get("attendance_id")?,
-            user_id: row.try_get("user_id")?,
-            event: row.try_get("event")?,
-            event_id: row.try_get("event_id")?,
-            public_data: row.try_get("public_data")?,
-            private_data: row.try_get("private_data")?,
-            attempts: row.try_get("attempts")?,
-            postponed: row.try_get("postponed")?,
-            created_at: row.try_get("created_at")?,
-            owner: String::new(),
+            id: row.integer("id")?,
+            attendance_id: row.integer("attendance_id")?,
+            user_id: row.integer("user_id")?,
+            event: row.text("event")?,
+            event_id: row.text("event_id")?,
+            public_data: row.text("public_data")?,
+            private_data: row.text("private_data")?,
+            attempts: row.integer("attempts")?,
+            postponed: row.integer("postponed")?,
+            created_at: row.text("created_at")?,
+            owner: owner.to_owned(),
         })
     }
 }

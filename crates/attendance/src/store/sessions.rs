@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{FromRow, Row};
-
-use super::Store;
+use super::{Store, query};
 use crate::domain::{Stamp, User};
 
 /// A session's end is moved at most this often, so that reading does not become writing.
@@ -17,12 +15,12 @@ impl Store {
         user_id: i64,
         lifetime: Duration,
     ) -> Result<(), sqlx::Error> {
-        sqlx::query("INSERT INTO sessions (id_hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)")
+        query("INSERT INTO sessions (id_hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)")
             .bind(id_hash)
             .bind(user_id)
-            .bind(Stamp::now().as_str())
-            .bind(Stamp::after(lifetime).as_str())
-            .execute(&self.write)
+            .bind(&Stamp::now())
+            .bind(&Stamp::after(lifetime))
+            .execute(&mut self.writer().await?)
             .await
             .map(drop)
     }
@@ -33,16 +31,16 @@ impl Store {
         id_hash: &str,
         lifetime: Duration,
     ) -> Result<Option<User>, sqlx::Error> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT users.*, sessions.expires_at FROM sessions JOIN users ON users.id = sessions.user_id
              WHERE sessions.id_hash = ? AND sessions.expires_at > ?",
         )
         .bind(id_hash)
-        .bind(Stamp::now().as_str())
-        .fetch_optional(&self.read)
+        .bind(&Stamp::now())
+        .first(&mut self.reader().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let expires_at = Stamp::from_stored(row.try_get("expires_at")?);
+        let expires_at = row.stamp("expires_at")?;
         if expires_at < Stamp::after(lifetime.saturating_sub(RESOLUTION)) {
             let (store, id_hash) = (self.clone(), id_hash.to_owned());
             self.note(async move { store.extend_session(&id_hash, lifetime).await });
@@ -51,27 +49,27 @@ impl Store {
     }
 
     pub(crate) async fn delete_session(&self, id_hash: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM sessions WHERE id_hash = ?")
+        query("DELETE FROM sessions WHERE id_hash = ?")
             .bind(id_hash)
-            .execute(&self.write)
+            .execute(&mut self.writer().await?)
             .await
             .map(drop)
     }
 
     /// Removes sessions that have ended.
     pub(crate) async fn sweep_sessions(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
-            .bind(Stamp::now().as_str())
-            .execute(&self.write)
+        query("DELETE FROM sessions WHERE expires_at <= ?")
+            .bind(&Stamp::now())
+            .execute(&mut self.writer().await?)
             .await
             .map(drop)
     }
 
     async fn extend_session(&self, id_hash: &str, lifetime: Duration) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE sessions SET expires_at = ? WHERE id_hash = ?")
-            .bind(Stamp::after(lifetime).as_str())
+        query("UPDATE sessions SET expires_at = ? WHERE id_hash = ?")
+            .bind(&Stamp::after(lifetime))
             .bind(id_hash)
-            .execute(&self.write)
+            .execute(&mut self.writer().await?)
             .await
             .map(drop)
     }

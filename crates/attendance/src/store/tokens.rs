@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{FromRow, Row};
 
-use super::Store;
+use super::{Store, query};
 use crate::domain::{Stamp, User};
 
 /// `last_used_at` is no more exact than this, so that reading does not become writing.
@@ -13,26 +12,26 @@ const USE_RESOLUTION: Duration = Duration::from_secs(60);
 
 impl Store {
     pub(crate) async fn create_token(&self, user_id: i64, token_hash: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("INSERT INTO tokens (user_id, token_hash, created_at) VALUES (?, ?, ?)")
+        query("INSERT INTO tokens (user_id, token_hash, created_at) VALUES (?, ?, ?)")
             .bind(user_id)
             .bind(token_hash)
-            .bind(Stamp::now().as_str())
-            .execute(&self.write)
+            .bind(&Stamp::now())
+            .execute(&mut self.writer().await?)
             .await
             .map(drop)
     }
 
     /// Whose token it is; its use is noted beside.
     pub(crate) async fn user_by_token(&self, token_hash: &str) -> Result<Option<User>, sqlx::Error> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT users.*, tokens.last_used_at FROM tokens JOIN users ON users.id = tokens.user_id
              WHERE tokens.token_hash = ?",
         )
         .bind(token_hash)
-        .fetch_optional(&self.read)
+        .first(&mut self.reader().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let last_used: Option<String> = row.try_get("last_used_at")?;
+        let last_used = row.maybe("last_used_at")?;
         let recent = Stamp::from(Timestamp::now() - USE_RESOLUTION);
         if last_used.is_none_or(|at| at.as_str() < recent.as_str()) {
             let (store, token_hash) = (self.clone(), token_hash.to_owned());
@@ -42,18 +41,18 @@ impl Store {
     }
 
     pub(crate) async fn delete_token(&self, token_hash: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM tokens WHERE token_hash = ?")
+        query("DELETE FROM tokens WHERE token_hash = ?")
             .bind(token_hash)
-            .execute(&self.write)
+            .execute(&mut self.writer().await?)
             .await
             .map(drop)
     }
 
     async fn touch_token(&self, token_hash: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE tokens SET last_used_at = ? WHERE token_hash = ?")
-            .bind(Stamp::now().as_str())
+        query("UPDATE tokens SET last_used_at = ? WHERE token_hash = ?")
+            .bind(&Stamp::now())
             .bind(token_hash)
-            .execute(&self.write)
+            .execute(&mut self.writer().await?)
             .await
             .map(drop)
     }

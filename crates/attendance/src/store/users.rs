@@ -1,9 +1,6 @@
 //! SQL of `users`.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
-
-use super::{Store, unexpected, violates};
+use super::{Row, Store, query, violates};
 use crate::domain::{Role, Stamp, User};
 
 /// What a new account needs.
@@ -19,28 +16,28 @@ pub(crate) struct NewUser {
 impl Store {
     /// The account and its password hash.
     pub(crate) async fn user_by_email(&self, email: &str) -> Result<Option<(User, String)>, sqlx::Error> {
-        let row =
-            sqlx::query("SELECT * FROM users WHERE email = ?").bind(email).fetch_optional(&self.read).await?;
-        row.map(|row| Ok((User::from_row(&row)?, row.try_get("password_hash")?))).transpose()
+        let by_email = query("SELECT * FROM users WHERE email = ?").bind(email);
+        let row = by_email.first(&mut self.reader().await?).await?;
+        row.map(|row| Ok((User::from_row(&row)?, row.text("password_hash")?))).transpose()
     }
 
     /// Stores a new account; `None` when the address is taken.
     pub(crate) async fn create_user(&self, new: &NewUser) -> Result<Option<User>, sqlx::Error> {
         let now = Stamp::now();
-        let result = sqlx::query(
+        let result = query(
             "INSERT INTO users (name, email, password_hash, role, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(&new.name)
         .bind(&new.email)
         .bind(&new.password_hash)
         .bind(new.role.as_str())
-        .bind(now.as_str())
-        .bind(now.as_str())
-        .execute(&self.write)
+        .bind(&now)
+        .bind(&now)
+        .execute(&mut self.writer().await?)
         .await;
         let id = match result {
             Err(error) if violates(&error, "email") => return Ok(None),
-            other => other?.last_insert_rowid(),
+            other => other?.id,
         };
         Ok(Some(User {
             id,
@@ -54,24 +51,24 @@ impl Store {
 
     /// Newest first, ids below `before`.
     pub(crate) async fn users(&self, before: i64, limit: i64) -> Result<Vec<User>, sqlx::Error> {
-        sqlx::query_as("SELECT * FROM users WHERE id < ? ORDER BY id DESC LIMIT ?")
+        let rows = query("SELECT * FROM users WHERE id < ? ORDER BY id DESC LIMIT ?")
             .bind(before)
             .bind(limit)
-            .fetch_all(&self.read)
-            .await
+            .all(&mut self.reader().await?)
+            .await?;
+        rows.iter().map(User::from_row).collect()
     }
 }
 
-impl FromRow<'_, SqliteRow> for User {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let role: String = row.try_get("role")?;
+impl User {
+    pub(super) fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            id: row.try_get("id")?,
-            name: row.try_get("name")?,
-            email: row.try_get("email")?,
-            role: Role::parse(&role).ok_or_else(|| unexpected("role", &role))?,
-            created_at: Stamp::from_stored(row.try_get("created_at")?),
-            updated_at: Stamp::from_stored(row.try_get("updated_at")?),
+            id: row.integer("id")?,
+            name: row.text("name")?,
+            email: row.text("email")?,
+            role: row.choice("role", Role::parse)?,
+            created_at: row.stamp("created_at")?,
+            updated_at: row.stamp("updated_at")?,
         })
     }
 }

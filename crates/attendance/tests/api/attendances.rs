@@ -87,6 +87,39 @@ async fn of_simultaneous_check_ins_exactly_one_wins() {
 }
 
 #[tokio::test]
+async fn a_storm_of_clicks_leaves_a_history_without_gaps() {
+    let Kit { stage, node } = Kit::start().await;
+    let second_node = stage.node(stage.config()).await;
+    let (_, sari) = node.employee("Sari").await;
+    let (_, budi) = node.employee("Budi").await;
+    let click = |i: usize| {
+        let node = if i.is_multiple_of(2) { &node } else { &second_node };
+        let path = if i % 4 < 2 { "check-in" } else { "check-out" };
+        let token = if i.is_multiple_of(3) { &budi } else { &sari };
+        tokio::spawn(node.post(&format!("/api/attendances/{path}")).bearer(token).send())
+    };
+    let clicks: Vec<_> = (0..40).map(click).collect();
+    let mut statuses = Vec::new();
+    for click in clicks {
+        statuses.push(click.await.unwrap().status);
+    }
+    let count = |status: u16| statuses.iter().filter(|other| **other == status).count();
+    assert_eq!(count(200) + count(201) + count(409), 40, "{statuses:?}");
+    stage.drained().await;
+
+    // Each change has one event, its number, and its place.
+    let mut versions = std::collections::HashMap::<i64, Vec<i64>>::new();
+    for published in stage.broadcast.published() {
+        let data = published.data("attendances");
+        let id = data["attendance"]["id"].as_i64().unwrap();
+        versions.entry(id).or_default().push(data["version"].as_i64().unwrap());
+    }
+    let events: usize = versions.values().map(Vec::len).sum();
+    assert_eq!((versions.len(), events), (count(201), count(201) + count(200)));
+    assert!(versions.values().all(|seen| [vec![1], vec![1, 2]].contains(seen)), "{versions:?}");
+}
+
+#[tokio::test]
 async fn a_repeat_with_its_key_gets_the_first_answer_and_publishes_nothing() {
     let Kit { stage, node } = Kit::start().await;
     let (_, sari) = node.employee("Sari").await;
@@ -112,10 +145,7 @@ async fn a_check_out_after_midnight_closes_yesterdays_record() {
     let Kit { stage, node } = Kit::start().await;
     let (_, token) = node.employee("Sari").await;
     let id = node.check_in(&token).await["id"].clone();
-    sqlx::query("UPDATE attendances SET date = '2020-01-01', check_in = '2020-01-01 22:00:00.000000'")
-        .execute(&mut stage.database().await)
-        .await
-        .unwrap();
+    stage.sql("UPDATE attendances SET date = '2020-01-01', check_in = '2020-01-01 22:00:00.000000'").await;
     let closed = node.check_out(&token).await;
     assert_eq!((&closed["id"], &closed["date"]), (&id, &json!("2020-01-01")));
 }

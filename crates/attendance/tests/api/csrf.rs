@@ -147,15 +147,16 @@ async fn broadcasting_takes_the_session_without_the_token() {
 async fn a_session_ends_when_its_time_is_over() {
     let Kit { stage, node } = Kit::start().await;
     let user = Browser::open(&node).await.sign_in(&node).await;
-    let set_end = async |end: &str| {
-        let update = sqlx::query("UPDATE sessions SET expires_at = ?").bind(end);
-        update.execute(&mut stage.database().await).await.unwrap();
+    let set_end = async |end: &str| stage.sql(&format!("UPDATE sessions SET expires_at = '{end}'")).await;
+    let minutes = |minutes: u64| {
+        let then = jiff::Timestamp::now() + Duration::from_secs(minutes * 60);
+        then.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
     };
     // Use moves the end.
-    let soon = jiff::Timestamp::now() + Duration::from_secs(600);
-    set_end(&soon.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()).await;
+    set_end(&minutes(10)).await;
     assert_eq!(user.get(&node, "/api/user").send().await.status, 200);
-    stage.wait_for("SELECT COUNT(*) FROM sessions WHERE expires_at > datetime('now', '1 hour')").await;
+    let moved = format!("SELECT COUNT(*) FROM sessions WHERE expires_at > '{}'", minutes(60));
+    stage.wait_for(&moved).await;
     set_end("2020-01-01 00:00:00.000000").await;
     assert_eq!(user.get(&node, "/api/user").send().await.status, 401);
 }

@@ -5,19 +5,18 @@ use std::fs;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::kit::Kit;
+use crate::kit::{Kit, Stage};
 
 async fn built() -> Kit {
-    Kit::start_with(|config| {
-        // Beside the database: what must not be reachable lies next door.
-        let folder = config.database_url.strip_prefix("sqlite:").unwrap();
-        let folder = std::path::Path::new(folder).parent().unwrap().join("dist");
-        fs::create_dir_all(folder.join("assets")).unwrap();
-        fs::write(folder.join("index.html"), "<!doctype html><title>Pages</title>").unwrap();
-        fs::write(folder.join("assets/app-1a2b.js"), "export {}").unwrap();
-        config.dashboard_dir = Some(folder);
-    })
-    .await
+    let stage = Stage::new().await;
+    // Beside the database: what must not be reachable lies next door.
+    let folder = stage.path().join("dist");
+    fs::create_dir_all(folder.join("assets")).unwrap();
+    fs::write(folder.join("index.html"), "<!doctype html><title>Pages</title>").unwrap();
+    fs::write(folder.join("assets/app-1a2b.js"), "export {}").unwrap();
+    let mut config = stage.config();
+    config.dashboard_dir = Some(folder);
+    Kit { node: stage.node(config).await, stage }
 }
 
 #[tokio::test]
@@ -70,15 +69,15 @@ async fn pages_are_asked_for_anew_and_assets_kept_for_ever() {
 #[tokio::test]
 async fn nothing_beside_the_build_is_served() {
     let Kit { stage, node } = built().await;
-    assert!(stage.path().join("gema.sqlite").exists());
+    fs::write(stage.path().join("secret.sqlite"), "secret").unwrap();
     for path in [
-        "/assets/../../gema.sqlite",
-        "/assets/..%2f..%2fgema.sqlite",
-        "/assets/%2e%2e/%2e%2e/gema.sqlite",
+        "/assets/../../secret.sqlite",
+        "/assets/..%2f..%2fsecret.sqlite",
+        "/assets/%2e%2e/%2e%2e/secret.sqlite",
         "/assets//etc/passwd",
         "/assets/",
         "/index.html",
-        "/gema.sqlite",
+        "/secret.sqlite",
     ] {
         let reply = node.get(path).send().await;
         assert_eq!(reply.status, 404, "{path}");

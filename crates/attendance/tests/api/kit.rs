@@ -10,12 +10,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use gema_attendance::{Config, StartError, WorkerConfig};
+use gema_attendance::{Config, Database, MySqlServer, StartError, WorkerConfig};
 use gema_client::Publisher;
 use gema_protocol::app::{Credentials, Secret};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
@@ -132,34 +134,42 @@ async fn note(State(broadcast): State<Broadcast>, uri: Uri, headers: HeaderMap, 
 /// A database and a broadcast server, on which nodes come and go.
 pub(crate) struct Stage {
     dir: Arc<TempDir>,
+    pub database: Database,
     pub broadcast: Broadcast,
     broadcast_url: String,
 }
 
 impl Stage {
     pub(crate) async fn new() -> Self {
+        let stage = Self::empty().await;
+        gema_attendance::migrate(&stage.database, true).await.unwrap();
+        stage
+    }
+
+    /// A stage on which nobody has migrated yet.
+    pub(crate) async fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let database = tokio::task::spawn_blocking(move || crate::database(&path)).await.unwrap();
+        Self::with(dir, database).await
+    }
+
+    pub(crate) async fn with(dir: TempDir, database: Database) -> Self {
         // The second time somebody else has done it.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let dir = Arc::new(tempfile::tempdir().unwrap());
         let broadcast = Broadcast::default();
         let broadcast_url = broadcast.listen().await;
-        let stage = Self { dir, broadcast, broadcast_url };
-        gema_attendance::migrate(&stage.database_url(), true).await.unwrap();
-        stage
+        Self { dir: Arc::new(dir), database, broadcast, broadcast_url }
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub(crate) fn database_url(&self) -> String {
-        format!("sqlite:{}", self.dir.path().join("gema.sqlite").display())
-    }
-
     /// A node whose worker is quick to try again.
     pub(crate) fn config(&self) -> Config {
         let publisher = Publisher::new(&self.broadcast_url, credentials()).unwrap();
-        let mut config = Config::new(self.database_url(), credentials(), publisher);
+        let mut config = Config::new(self.database.clone(), credentials(), publisher);
         config.node_id = 7;
         config.worker = WorkerConfig {
             backoff: Duration::from_millis(10),
@@ -173,22 +183,37 @@ impl Stage {
         Node { _dir: Some(Arc::clone(&self.dir)), ..Node::start(config).await }
     }
 
-    pub(crate) async fn database(&self) -> SqliteConnection {
-        SqliteConnection::connect(&self.database_url()).await.unwrap()
+    /// Changes something behind the node's back.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let text = AssertSqlSafe(statement.to_owned());
+        match &self.database {
+            Database::Sqlite(path) => sqlx::query(text).execute(&mut sqlite(path).await).await.map(drop),
+            Database::MySql(server) => sqlx::query(text).execute(&mut mysql(server).await).await.map(drop),
+        }
+        .unwrap();
     }
 
-    pub(crate) async fn count(&self, query: &'static str) -> i64 {
-        sqlx::query(query).fetch_one(&mut self.database().await).await.unwrap().get(0)
+    /// What a query of one number says.
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        let text = AssertSqlSafe(query.to_owned());
+        match &self.database {
+            Database::Sqlite(path) => {
+                sqlx::query(text).fetch_one(&mut sqlite(path).await).await.unwrap().get(0)
+            }
+            Database::MySql(server) => {
+                sqlx::query(text).fetch_one(&mut mysql(server).await).await.unwrap().get(0)
+            }
+        }
     }
 
     /// Waits until a query that counts finds something.
-    pub(crate) async fn wait_for(&self, query: &'static str) {
+    pub(crate) async fn wait_for(&self, query: &str) {
         let there = async {
             while self.count(query).await == 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(PATIENCE, there).await.expect(query);
+        assert!(timeout(PATIENCE, there).await.is_ok(), "{query}");
     }
 
     /// Waits until the outbox is empty.
@@ -200,6 +225,15 @@ impl Stage {
         };
         timeout(PATIENCE, empty).await.expect("the outbox is not worked off");
     }
+}
+
+pub(crate) async fn sqlite(path: &Path) -> sqlx::SqliteConnection {
+    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+}
+
+async fn mysql(server: &MySqlServer) -> sqlx::MySqlConnection {
+    let options = MySqlConnectOptions::new().host(&server.host).port(server.port).username(&server.username);
+    options.database(&server.database).connect().await.unwrap()
 }
 
 /// A running node.

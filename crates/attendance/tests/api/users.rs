@@ -26,6 +26,26 @@ async fn an_admin_creates_accounts_that_can_sign_in() {
 }
 
 #[tokio::test]
+async fn texts_are_kept_and_told_apart_as_they_are() {
+    let node = Kit::start().await.node;
+    let admin = node.admin().await;
+    for (name, email) in
+        [("José 🏠", "josé@example.com"), ("Jose", "jose@example.com"), ("ÅSA", "ÅSA@example.com")]
+    {
+        let new = json!({ "name": name, "email": email, "password": "password-1", "role": "employee" });
+        let reply = node.post("/api/users").bearer(&admin).json(&new).send().await;
+        assert_eq!((reply.status, reply.json()["name"].clone()), (201, json!(name)), "{}", reply.text);
+        assert_eq!(
+            node.get("/api/users?limit=1").bearer(&admin).send().await.json()["data"][0],
+            reply.json()
+        );
+    }
+    node.token("åsa@example.com", "password-1").await;
+    let other = json!({ "email": "asa@example.com", "password": "password-1" });
+    assert_eq!(node.post("/api/login").json(&other).send().await.status, 422);
+}
+
+#[tokio::test]
 async fn employees_and_strangers_do_not() {
     let node = Kit::start().await.node;
     let (_, token) = node.employee("Budi").await;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use gema_attendance::Node;
 use tokio::net::TcpListener;
 
+use crate::database::database;
 use crate::failure::{Ended, Failure};
 use crate::listen::{self, Address};
 use crate::logging::say;
@@ -32,7 +33,7 @@ async fn serve(settings: &Settings) -> Ended {
     let config = wiring::attendance(settings, &listeners)?;
     let is_publishing = config.worker.in_process;
     let node = Node::open(config, address).await.map_err(|error| error.to_string())?;
-    introduce(settings, address, listeners.scheme());
+    introduce(settings, address, listeners.scheme())?;
     if !is_publishing {
         say(&settings.process, "events wait for `gema worker`, which publishes them");
     }
@@ -52,11 +53,12 @@ pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failu
 }
 
 /// Says where the API listens.
-pub(super) fn introduce(settings: &Settings, address: SocketAddr, scheme: Scheme) {
+pub(super) fn introduce(settings: &Settings, address: SocketAddr, scheme: Scheme) -> Ended {
     let process = &settings.process;
     let node: u32 = process.node_id.get();
-    let (scheme, database) = (scheme.as_str(), process.db_database.display());
+    let (scheme, database) = (scheme.as_str(), database(process)?);
     say(process, &format!("attendance API on {scheme}://{address}, node {node}, {database}"));
+    Ok(())
 }
 
 /// Says how a role ended; `None` stands for a drain that took too long.

@@ -2,10 +2,11 @@
 
 use gema_attendance::{DEMO_EMAIL, DEMO_PASSWORD};
 
+use crate::database::database;
 use crate::failure::Ended;
 use crate::logging::print;
 use crate::settings::{Inputs, Roles, Settings};
-use crate::{start, wiring};
+use crate::start;
 
 /// Does it. Doing it again changes nothing.
 pub(crate) fn run(inputs: Inputs, seed: bool) -> Ended {
@@ -14,13 +15,11 @@ pub(crate) fn run(inputs: Inputs, seed: bool) -> Ended {
 }
 
 async fn migrate(settings: &Settings, seed: bool) -> Ended {
-    let process = &settings.process;
-    let url = wiring::database_url(process);
-    let done = gema_attendance::migrate(&url, seed).await.map_err(|error| error.to_string())?;
-    let file = process.db_database.display();
+    let database = database(&settings.process)?;
+    let done = gema_attendance::migrate(&database, seed).await.map_err(|error| error.to_string())?;
     print(&match done.applied {
-        0 => format!("the database {file} was up to date"),
-        applied => format!("the database {file} is up to date; migrations applied: {applied}"),
+        0 => format!("the database {database} was up to date"),
+        applied => format!("the database {database} is up to date; migrations applied: {applied}"),
     });
     if seed {
         let state = if done.seeded { "made" } else { "there already, unless changed" };

@@ -5,6 +5,7 @@ mod broadcast;
 mod config;
 mod init;
 mod migrate;
+mod queue;
 mod serve;
 mod sign;
 mod verify;
@@ -21,6 +22,7 @@ pub(crate) fn run(Invocation { action, inputs }: Invocation) -> Ended {
         Action::Attendance => attendance::run(inputs),
         Action::Worker => worker::run(inputs),
         Action::Migrate { seed } => migrate::run(inputs, seed),
+        Action::Queue(queue) => queue::run(inputs, queue),
         Action::Init => init::run(),
         Action::ConfigCheck(role) => config::check(inputs, role),
         Action::ConfigPrint(role) => config::print(inputs, role),

@@ -34,7 +34,7 @@ async fn serve(settings: &Settings) -> Ended {
     let config = wiring::attendance(settings, &listeners)?;
     let node = Node::open(config, api_at).await.map_err(|error| error.to_string())?;
     broadcast::introduce(settings, sockets_at, listeners.scheme());
-    attendance::introduce(settings, api_at, listeners.scheme());
+    attendance::introduce(settings, api_at, listeners.scheme())?;
     say(process, &format!("open {}", wiring::app_url(process, &listeners)));
 
     // The API ends first: what it stored until then can still be published.

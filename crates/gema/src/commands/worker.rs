@@ -17,7 +17,7 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 async fn work(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let config = wiring::attendance(settings, &Listeners::default())?;
-    say(&settings.process, &format!("worker on {}", settings.process.db_database.display()));
+    say(&settings.process, &format!("worker on {}", config.database));
     let limit = wiring::drain(&settings.process);
     let run = gema_attendance::run_worker(config, shutdown.requested());
     super::attendance::end(&settings.process, "worker", shutdown.within(limit, run).await)

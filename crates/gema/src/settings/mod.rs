@@ -23,7 +23,9 @@ pub(crate) use names::nearest;
 pub(crate) use registry::{App, Process, Webhook};
 pub(crate) use report::{print, reference};
 pub(crate) use sources::{Given, Inputs, Origin};
-pub(crate) use value::{AppProfile, ClientEventSenders, LogFormat, Queue, Scheme, TerminateCode};
+pub(crate) use value::{
+    AppProfile, ClientEventSenders, Database as DatabaseKind, LogFormat, Queue, Scheme, TerminateCode,
+};
 
 use sources::Sources;
 

@@ -147,12 +147,29 @@ settings! {
         publish_url: Option<WebUrl> = "",
             Setting::named("REVERB_PUBLISH_URL", "attendance.publish_url").used_by(PUBLISHERS);
 
-        /// Kind of the database.
+        /// Kind of the database; `mariadb` means the same as `mysql`.
         db_connection: Database = "sqlite",
             Setting::named("DB_CONNECTION", "database.connection").used_by(STORE);
-        /// File of the database.
-        db_database: PathBuf = "gema.sqlite",
+        /// File of the database (`sqlite`) or its name at the server (`mysql`). Unset: `gema.sqlite` or `laravel`.
+        db_database: Option<PathBuf> = "",
             Setting::named("DB_DATABASE", "database.database").used_by(STORE);
+        /// Address of the database server as `mysql://user:password@host:port/database`; wins over the parts.
+        db_url: Option<SecretText> = "", Setting::named("DB_URL", "database.url").used_by(STORE).secret();
+        /// Host of the database server.
+        db_host: String = "127.0.0.1", Setting::named("DB_HOST", "database.host").used_by(STORE);
+        /// Port of the database server.
+        db_port: Port = "3306", Setting::named("DB_PORT", "database.port").used_by(STORE);
+        /// Unix socket of the database server, in place of host and port.
+        db_socket: Option<PathBuf> = "", Setting::named("DB_SOCKET", "database.socket").used_by(STORE);
+        /// User at the database server.
+        db_username: String = "root", Setting::named("DB_USERNAME", "database.username").used_by(STORE);
+        /// Password at the database server.
+        db_password: Option<SecretText> = "",
+            Setting::named("DB_PASSWORD", "database.password").used_by(STORE).secret();
+        /// PEM file with the authority of the database server's certificate. With it TLS is demanded and the server's
+        /// name checked; without it TLS is used where the server offers it.
+        db_ssl_ca: Option<PathBuf> = "",
+            Setting::named("MYSQL_ATTR_SSL_CA", "database.ssl_ca").used_by(STORE);
         /// How an event gets from the record to the publisher: `database` (a worker reads the outbox) or `sync` (in
         /// the request, for development).
         queue_connection: Queue = "database",

@@ -4,20 +4,14 @@
 
 use super::declare::Roles;
 use super::registry::Process;
-use super::value::{Database, Queue};
+use super::value::Queue;
 
 /// What the process-wide settings ask for in vain, as sentences for this role.
 pub(crate) fn in_process(process: &Process, role: Roles) -> Vec<String> {
     let publishes = Roles::ATTENDANCE.or(Roles::WORKER).or(Roles::SERVE);
-    let table = [
-        (
-            process.queue_connection == Queue::Redis && role.meets(publishes),
-            "QUEUE_CONNECTION is redis, but the Redis queue comes with a later version: set it to database",
-        ),
-        (
-            process.db_connection == Database::MySql && role.meets(publishes.or(Roles::MIGRATE)),
-            "DB_CONNECTION names MySQL or MariaDB, but these come with a later version: set it to sqlite",
-        ),
-    ];
+    let table = [(
+        process.queue_connection == Queue::Redis && role.meets(publishes),
+        "QUEUE_CONNECTION is redis, but the Redis queue comes with a later version: set it to database",
+    )];
     table.into_iter().filter(|(asked, _)| *asked).map(|(_, sentence)| sentence.to_owned()).collect()
 }

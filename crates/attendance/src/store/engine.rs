@@ -1,0 +1,126 @@
+//! The two databases behind one face: pools, connections and transactions. How each is opened is in `sqlite.rs` and
+//! `mysql.rs`, what is said to them in `query.rs`.
+
+use std::io::{Error as IoError, ErrorKind};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Connection as _, MySql, MySqlConnection, MySqlPool, Sqlite, SqliteConnection, Transaction};
+use tokio::time::timeout;
+
+/// How long a request waits for the database: for a lock, for another process that writes, for an answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Takes the write lock of SQLite at once: a transaction that gets it cannot fail half-way because somebody else wrote
+/// after it had read.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Open connections, shared by all clones.
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    MySql(MySqlPool),
+}
+
+/// A connection from the pool, for statements that stand alone.
+#[derive(Debug)]
+pub(super) enum Connection {
+    Sqlite(PoolConnection<Sqlite>),
+    MySql(PoolConnection<MySql>),
+}
+
+/// A transaction; rolled back unless it is committed.
+#[derive(Debug)]
+pub(super) enum Tx<'c> {
+    Sqlite(Transaction<'c, Sqlite>),
+    MySql(Transaction<'c, MySql>),
+}
+
+/// Where a statement runs.
+pub(super) enum Link<'a> {
+    Sqlite(&'a mut SqliteConnection),
+    MySql(&'a mut MySqlConnection),
+}
+
+impl Pool {
+    pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
+            Self::MySql(pool) => pool.acquire().await.map(Connection::MySql),
+        }
+    }
+
+    pub(super) async fn begin(&self) -> Result<Tx<'static>, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.begin_with(BEGIN).await.map(Tx::Sqlite),
+            Self::MySql(pool) => bounded(pool.begin()).await.map(Tx::MySql),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::MySql(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Connection {
+    pub(super) async fn begin(&mut self) -> Result<Tx<'_>, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => connection.begin_with(BEGIN).await.map(Tx::Sqlite),
+            Self::MySql(connection) => bounded(connection.begin()).await.map(Tx::MySql),
+        }
+    }
+}
+
+impl Tx<'_> {
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::MySql(tx) => bounded(tx.commit()).await,
+        }
+    }
+
+    /// The end of a SELECT whose rows this transaction will change. SQLite has one writer, who has locked all already.
+    pub(super) fn for_update(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::MySql(_) => " FOR UPDATE",
+        }
+    }
+
+    /// As [`Tx::for_update`], without the rows that somebody else is about to change.
+    pub(super) fn for_update_of_free(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::MySql(_) => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+}
+
+impl<'a> From<&'a mut Connection> for Link<'a> {
+    fn from(connection: &'a mut Connection) -> Self {
+        match connection {
+            Connection::Sqlite(connection) => Self::Sqlite(connection),
+            Connection::MySql(connection) => Self::MySql(connection),
+        }
+    }
+}
+
+impl<'a> From<&'a mut Tx<'_>> for Link<'a> {
+    fn from(tx: &'a mut Tx<'_>) -> Self {
+        match tx {
+            Tx::Sqlite(tx) => Self::Sqlite(tx),
+            Tx::MySql(tx) => Self::MySql(tx),
+        }
+    }
+}
+
+/// A server across a network may never answer. The connection that was given up is closed when it comes back to the
+/// pool (see `mysql.rs`).
+pub(super) async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let silence = || IoError::new(ErrorKind::TimedOut, "the database server does not answer");
+    timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(silence().into()))
+}
