@@ -143,6 +143,38 @@ async fn what_redis_forgot_before_a_node_heard_it_is_told_again_unasked() {
     stage.nothing_is_wrong("Redis empty before a node has heard");
 }
 
+/// Redis comes back as it was a while ago, as a replica may that takes over. What it lacks others may have heard or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_with_old_memory_is_told_what_it_lacks() {
+    let mut stage = Stage::start().await;
+    let at_b = listener(&stage.b, "room").await;
+    let mut said = Vec::new();
+    for number in 0..60 {
+        match number {
+            20 => stage.save(),
+            30 => stage.strike(Fault::SubscriberCut).await,
+            40 => {
+                linked(&stage.a).await;
+                stage.strike(Fault::RedisEmpty).await;
+                stage.redis.start_again().await;
+                linked(&stage.a).await;
+            }
+            _ => {}
+        }
+        said.push(say(&stage.a.api(), "room", number).await);
+        if number == 29 {
+            at_b.until_text("n", "29").await;
+        }
+    }
+    stage.heal(Fault::SubscriberCut).await;
+    let healed = Instant::now();
+    at_b.until_text("n", "59").await;
+    let tally = Tally::of(&said, &at_b.numbers("n"), healed);
+    figure(&format!("Redis with old memory: {tally}"));
+    assert!(tally.is_clean(), "{tally}");
+    stage.nothing_is_wrong("Redis with old memory");
+}
+
 /// A publisher that was told "the cluster has it" need not live for it to be true.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmed_event_outlives_its_node() {
