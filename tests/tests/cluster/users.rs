@@ -1,9 +1,12 @@
 //! Users over several servers: their connections are ended everywhere, and their events find them everywhere.
 
+use std::time::Duration;
+
 use gema_broadcast::{AppConfig, Webhook, WebhookUrl};
 use gema_protocol::webhook::{Filter, Kind};
 use gema_tests::{Client, Receiver, Redis};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::servers::{Node, pair, stop};
 
@@ -59,6 +62,25 @@ async fn events_to_a_user_reach_every_node_in_order_also_after_a_cut() {
     }
     other.nothing_came().await;
     drop((at_a, at_b, other));
+    stop(a, b).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_termination_during_a_cut_comes_afterwards_and_spares_whoever_came_later() {
+    let mut redis = Redis::start().await;
+    let (a, b) = pair(&redis).await;
+    let mut gone = b.user(r#"{"id":"7"}"#).await;
+    redis.kill().await;
+    a.api().post("/users/7/terminate_connections", &json!({})).await.ok();
+    // Later by more than the clocks of two servers may be apart.
+    sleep(Duration::from_secs(2)).await;
+    let mut stays = b.user(r#"{"id":"7"}"#).await;
+    gone.nothing_came().await;
+    redis.start_again().await;
+    assert_eq!(gone.closed().await.0, 4009);
+    a.publish_confirmed("linked", "e", "").await;
+    stays.nothing_came().await;
+    drop((gone, stays));
     stop(a, b).await;
 }
 

@@ -11,3 +11,4 @@ mod losses;
 mod model;
 mod sharing;
 mod stage;
+mod users;
