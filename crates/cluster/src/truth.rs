@@ -20,6 +20,9 @@ use crate::telling::{Claim, Telling, Told};
 /// Least time between two tellings of a channel's count.
 pub const COUNT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Most users of one telling: Redis serves nobody else meanwhile.
+const MOST_USERS: usize = if cfg!(test) { 2 } else { 1_000 };
+
 /// A client's change, counted from 1 over all channels: see [`Settled`].
 pub type Step = u64;
 
@@ -148,9 +151,15 @@ impl Truth {
         }
         let (_, name) = part.queue.pop_first()?;
         let number = part.number;
-        let telling = self.channels.get_mut(&name)?.telling(&name, now);
-        let telling = Telling { node, number, ..telling };
-        self.parts[index].flight = Some(Flight::Tell { telling: telling.clone(), step: self.steps });
+        let channel = self.channels.get_mut(&name)?;
+        let telling = Telling { node, number, ..channel.telling(&name, now) };
+        let is_all = channel.dirty.is_empty();
+        if !is_all {
+            self.enqueue(&name, now);
+        }
+        // As long as something is left, no step is settled.
+        let step = if is_all { self.steps } else { 0 };
+        self.parts[index].flight = Some(Flight::Tell { telling: telling.clone(), step });
         Some(Work::Tell(telling))
     }
 
@@ -206,6 +215,20 @@ impl Truth {
                 self.channels.insert(name.clone(), ghost);
                 self.enqueue(&name, now);
             }
+        }
+    }
+
+    /// Users whom the node is said to have in a channel. Those it does not have are taken back.
+    pub fn is_said<'a>(&mut self, name: &ChannelName, users: impl Iterator<Item = &'a str>, now: Duration) {
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        let before = channel.dirty.len();
+        for id in users.filter(|id| !channel.users.contains_key(*id)).collect::<Vec<_>>() {
+            let ghost = User { member: Bytes::new(), connections: 0, known: false };
+            channel.users.insert(id.to_owned(), ghost);
+            channel.dirty.insert(id.to_owned());
+        }
+        if channel.dirty.len() > before {
+            self.enqueue(name, now);
         }
     }
 
@@ -313,10 +336,14 @@ impl Channel {
         }
     }
 
-    /// What is to be told; then nothing is.
+    /// What is to be told, or a part of it if that is too much for one telling.
     fn telling(&mut self, name: &ChannelName, now: Duration) -> Telling {
-        let dirty = std::mem::take(&mut self.dirty);
-        let whole = std::mem::take(&mut self.whole);
+        let everything = std::mem::take(&mut self.whole);
+        let whole = everything && self.users.len() <= MOST_USERS;
+        if everything && !whole {
+            self.dirty = self.users.keys().cloned().collect();
+        }
+        let dirty = self.take_dirty();
         (self.due, self.told_at) = (None, Some(now));
         let users = if whole {
             self.users.iter().map(|(id, user)| user.claim(id)).collect()
@@ -332,6 +359,14 @@ impl Channel {
             whole,
             users,
         }
+    }
+
+    fn take_dirty(&mut self) -> BTreeSet<String> {
+        let rest = match self.dirty.iter().nth(MOST_USERS).cloned() {
+            Some(first) => self.dirty.split_off(&first),
+            None => BTreeSet::new(),
+        };
+        std::mem::replace(&mut self.dirty, rest)
     }
 
     fn confirm(&mut self, telling: &Telling) {

@@ -151,6 +151,53 @@ fn after_a_reconnect_everything_is_told_and_what_is_not_so_is_taken_back() {
     assert!(truth.is_told() && truth.channels.len() == 1);
 }
 
+#[test]
+fn a_large_channel_is_told_in_parts_and_settled_by_the_last() {
+    let mut truth = Truth::default();
+    let step = ["a", "b", "c", "d", "e"].map(|user| truth.come("presence-a", Some(user)))[4];
+    let mut told = Vec::new();
+    let mut steps = Vec::new();
+    while let Some(telling) = truth.telling(START) {
+        told.extend(users(&telling).into_iter().map(|(user, ..)| user.to_owned()));
+        assert!(telling.users.len() <= MOST_USERS && telling.subscriptions == 5);
+        steps.push(truth.taken(&telling, 1).unwrap().step);
+    }
+    assert_eq!((told.join(""), steps), ("abcde".to_owned(), vec![0, 0, step.unwrap()]));
+    truth.tell_everything(START);
+    let partition = Partition::of(&channel("presence-a"));
+    let mut whole = 0;
+    while let Some(work) = truth.next(NODE, START) {
+        match work {
+            Work::List(part, number) => truth.listed(part, number, vec![], START),
+            Work::Tell(telling) => {
+                whole += usize::from(telling.whole);
+                truth.answered(partition, telling.number, Told::Taken(2), START);
+            }
+        }
+    }
+    assert!(whole == 0 && truth.is_told());
+    truth.is_said(&channel("presence-a"), ["a", "x", "e"].into_iter(), START);
+    assert_eq!(users(&truth.telling(START).unwrap()), [("x", false, false)], "taken back");
+}
+
+#[test]
+fn a_node_that_has_just_begun_takes_back_what_is_said_of_it_once() {
+    let mut truth = Truth::default();
+    truth.tell_everything(START);
+    let mut told = 0;
+    while let Some(work) = truth.next(NODE, START) {
+        match work {
+            Work::List(part, number) => truth.listed(part, number, vec![channel("a")], START),
+            Work::Tell(telling) => {
+                truth.taken(&telling, 1);
+                told += 1;
+            }
+        }
+        assert!(told < 10);
+    }
+    assert_eq!((told, truth.channels.len()), (1, 0));
+}
+
 /// What the place has taken of the node.
 #[derive(Clone, Default)]
 struct Place {
@@ -278,6 +325,14 @@ impl World {
         }
     }
 
+    /// A snapshot is read, as after each reconnect: whole tellings are for small channels only.
+    fn look(&mut self) {
+        for name in NAMES {
+            let said = self.place.users.iter().filter(|(channel, _)| channel == name);
+            self.truth.is_said(&channel(name), said.map(|(_, user)| user.as_str()), self.now);
+        }
+    }
+
     /// True when there was something to do.
     fn work(&mut self, fate: Fate) -> bool {
         let Some(work) = self.truth.next(NODE, self.now) else { return false };
@@ -316,6 +371,8 @@ proptest! {
         let mut world = World::default();
         events.iter().for_each(|event| world.happen(event));
         world.now += Duration::from_secs(1);
+        while world.work(Fate::Answered) {}
+        world.look();
         while world.work(Fate::Answered) {}
         prop_assert!(world.truth.is_told());
         world.late.drain(..).for_each(|telling| {

@@ -145,12 +145,22 @@ impl Hearing {
         }
         match snapshot {
             Ok(snapshot) => {
+                self.check_own(&channel, &snapshot);
                 let absence = self.shared.absence();
                 self.learn(&channel, &mut other, |other| other.replica.on_snapshot(snapshot, absence));
             }
             Err(_) if self.shared.is_linked() => self.ask(&channel, &mut other, REST),
             Err(_) => other.replica.on_failure(),
         }
+    }
+
+    /// A memory that came back may name users whom this node has no more.
+    fn check_own(&self, channel: &ChannelName, snapshot: &Snapshot) {
+        let node = self.shared.identity.current();
+        let own = snapshot.facts.iter().filter(|fact| fact.node == node);
+        let mut truth = self.shared.truth.lock();
+        truth.is_said(channel, own.map(|fact| fact.user_id.as_str()), self.shared.now());
+        self.shared.to_claim.notify_one();
     }
 
     /// Tells the listener what has changed, before anybody else can look.
