@@ -205,6 +205,17 @@ impl Truth {
         self.parts.iter().all(|part| part.flight.is_none() && part.queue.is_empty())
     }
 
+    /// Has everything been told since [`Truth::tell_everything`]? What has changed meanwhile may still be under way.
+    #[must_use]
+    pub fn is_told_anew(&self) -> bool {
+        let is_anew = |part: &Part| match &part.flight {
+            None => part.is_listed,
+            Some(Flight::List) => false,
+            Some(Flight::Tell { telling, .. }) => !telling.whole,
+        };
+        self.parts.iter().all(is_anew) && !self.channels.values().any(|channel| channel.whole)
+    }
+
     /// In which channels the node is said to be. Those it is not in are taken back.
     pub fn listed(&mut self, partition: Partition, number: u64, names: Vec<ChannelName>, now: Duration) {
         let Some(Flight::List) = self.landed(partition, number) else { return };

@@ -80,6 +80,29 @@ fn an_answer_that_is_late_or_lost_makes_nothing_stale_for_ever() {
 }
 
 #[test]
+fn everything_is_told_anew_even_while_something_else_changes() {
+    let mut truth = Truth::default();
+    truth.come("presence-a", Some("ann"));
+    let telling = truth.telling(START).unwrap();
+    truth.taken(&telling, 1);
+    assert!(truth.is_told_anew());
+    truth.tell_everything(START);
+    while let Some(work) = truth.next(NODE, START) {
+        assert!(!truth.is_told_anew());
+        match work {
+            Work::List(partition, number) => truth.listed(partition, number, Vec::new(), START),
+            Work::Tell(telling) => {
+                assert!(telling.whole);
+                truth.taken(&telling, 2);
+            }
+        }
+    }
+    truth.come("presence-a", Some("bob"));
+    let under_way = truth.telling(START).unwrap();
+    assert!(!under_way.whole && truth.is_told_anew() && !truth.is_told());
+}
+
+#[test]
 fn counts_are_told_at_once_and_then_ten_times_a_second() {
     let mut truth = Truth::default();
     truth.come("a", None);

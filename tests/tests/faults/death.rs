@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use gema_tests::{Cut, Gema, PATIENCE, Recorder, Redis, Setup, figure};
+use gema_tests::{Cut, Gema, Metrics, PATIENCE, Recorder, Redis, Setup, figure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -38,7 +38,12 @@ impl Town {
     async fn new() -> Self {
         let redis = Redis::start().await;
         let wires: Vec<Cut> = (0..3).map(|_| Cut::before(&redis)).collect();
-        let nodes = join_all(wires.iter().map(|wire| Setup::broadcast().node(&wire.url()).start())).await;
+        let nodes = join_all(
+            wires
+                .iter()
+                .map(|wire| Setup::broadcast().node(&wire.url()).env("GEMA_METRICS_PORT", "0").start()),
+        )
+        .await;
         join_all(nodes.iter().map(linked)).await;
         let watcher = member(&nodes[0], "watcher").await;
         let mut members = Vec::new();
@@ -100,6 +105,21 @@ async fn lists(node: &Gema, expected: &[&str], deadline: Duration) {
     }
 }
 
+/// Waits until these nodes have counted one of something together.
+async fn count_one(nodes: &[&Gema], metric: &str) {
+    let start = Instant::now();
+    loop {
+        let all = join_all(nodes.iter().map(async |node| node.metrics().await)).await;
+        let of = |page: &Metrics| page.series(metric).into_iter().map(|series| page.get(series)).sum::<f64>();
+        let sum: f64 = all.iter().map(of).sum();
+        if sum == 1.0 {
+            return;
+        }
+        assert!(sum < 1.0 && start.elapsed() < DEAD, "{metric}: {sum}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// How long a first join of a presence channel takes that nobody else is in.
 async fn join(node: &Gema, number: usize) -> Duration {
     let mut client = node.client().await;
@@ -127,6 +147,7 @@ async fn killed() {
     }
     figure(&format!("kill -9: the others list exactly the living after {:.1} s", took.as_secs_f64()));
     assert_eq!(town.heard_of("ann").await, "+-");
+    count_one(&[&town.nodes[0], &town.nodes[2]], "gema_cluster_nodes_reaped_total").await;
     assert_eq!(town.heard_of("bob").await, "+", "still at another node");
     assert_eq!(town.heard_of("cleo").await, "+");
 }
@@ -160,6 +181,7 @@ async fn asleep(length: Duration) {
     ));
     assert!(slowest < JOIN, "a join of the living took {slowest:?}");
     assert_eq!(town.heard_of("ann").await, "+-+", "one removed and one added");
+    count_one(&[&town.nodes[1]], "gema_cluster_leases_lost_total").await;
     assert_eq!(town.heard_of("bob").await, "+");
     assert_eq!(town.heard_of("cleo").await, "+");
 }

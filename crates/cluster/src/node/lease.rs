@@ -218,8 +218,10 @@ fn next_dead(shared: &Shared) -> Option<Origin> {
     if !shared.is_linked() {
         return None;
     }
-    let own = shared.life.given_up.lock().first().copied().filter(|_| shared.may_tell());
-    own.or_else(|| shared.life.ended.lock().first().copied())
+    // What the node said under a former id stands until it has said it under the present one.
+    let former = shared.life.given_up.lock().first().copied();
+    let former = former.filter(|_| shared.may_tell() && shared.truth.lock().is_told_anew());
+    former.or_else(|| shared.life.ended.lock().first().copied())
 }
 
 /// Partition by partition. Each node begins at another one, so that several share the work.
