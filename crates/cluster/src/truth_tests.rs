@@ -343,6 +343,10 @@ impl World {
                     Memory::Empty => self.place = Place::default(),
                     Memory::Old => self.place = self.old.clone(),
                 }
+                // Links end with the process that they led to: only one that lives on hears what was on its way.
+                if !matches!(memory, Memory::Kept) {
+                    self.late.clear();
+                }
                 self.truth.tell_everything(self.now);
             }
         }
