@@ -141,6 +141,9 @@ pub trait Engine: Send + Sync + 'static {
     /// The time by the clock that all nodes share, in milliseconds since 1970; as far as it is known.
     fn now_ms(&self) -> u64;
 
+    /// How many milliseconds that may be wrong, in either direction.
+    fn clock_error_ms(&self) -> u64;
+
     /// Lets topics go.
     fn unsubscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>>;
 }

@@ -5,6 +5,7 @@
 //! The other half is the place where nodes meet: [`engine`] is the seam, [`redis`] and [`memory`] implement it; [`node`]
 //! drives the pure half over it.
 
+pub mod clock;
 pub mod engine;
 pub mod entry;
 mod field;

@@ -446,6 +446,10 @@ impl Engine for MemoryEngine {
         u64::try_from(self.meeting.lock().clock.now().as_millis()).unwrap_or(u64::MAX)
     }
 
+    fn clock_error_ms(&self) -> u64 {
+        0
+    }
+
     fn unsubscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {
         self.with(|meeting| meeting.nodes[self.index].held.retain(|held| !channels.contains(held)))
     }

@@ -24,7 +24,7 @@ use crate::replica::{Delta, Followed, Snapshot};
 const REST: Duration = Duration::from_millis(200);
 /// An event that is older than this is late: its origin was cut off, and there may be subscriptions younger than it.
 const LATE_MS: u64 = 1_000;
-/// How far the clocks of two nodes may be apart: they have both looked at Redis' clock over a network.
+/// How far the clocks of two nodes may be apart beyond what they know of Redis' clock: one may just have been set.
 const CLOCKS_APART_MS: u64 = 20;
 
 type Read = (ChannelName, Result<Page, EngineError>);

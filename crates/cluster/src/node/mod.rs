@@ -261,10 +261,11 @@ impl Node {
         self.shared.linked.load(Ordering::Acquire)
     }
 
-    /// The time that all nodes share, in milliseconds since 1970.
+    /// The time that all nodes share, in milliseconds since 1970; as early as it may be. An event bears the time as late as it
+    /// may be: so what is published after a client has subscribed is never taken for older than that, by no clock.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        self.shared.engine.now_ms()
+        self.shared.engine.now_ms().saturating_sub(self.shared.engine.clock_error_ms())
     }
 
     /// What has been lost so far.
@@ -333,7 +334,8 @@ impl Acknowledged {
 impl Shared {
     /// The number of the entry that will carry the event.
     fn push(&self, channel: &ChannelName, event: Event) -> Result<u64, Full> {
-        let pushed = self.outgoing.lock().push(channel, event, self.now(), self.engine.now_ms());
+        let at_ms = self.engine.now_ms().saturating_add(self.engine.clock_error_ms());
+        let pushed = self.outgoing.lock().push(channel, event, self.now(), at_ms);
         if pushed.is_err() {
             self.losses.told.fetch_add(1, Ordering::Relaxed);
         }

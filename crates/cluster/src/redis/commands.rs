@@ -173,7 +173,11 @@ impl Engine for Redis {
     fn now_ms(&self) -> u64 {
         let ours =
             UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        u64::try_from(ours + self.shared.clock.load(Ordering::Relaxed)).unwrap_or(0)
+        u64::try_from(ours + self.shared.clock.lock().ahead_ms()).unwrap_or(0)
+    }
+
+    fn clock_error_ms(&self) -> u64 {
+        self.shared.clock.lock().error_ms()
     }
 
     fn unsubscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>> {

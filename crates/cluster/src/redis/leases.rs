@@ -1,7 +1,6 @@
 //! Leases and deaths in Redis: who lives, and how the facts of the dead are taken away.
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fred::interfaces::ClientLike;
@@ -10,8 +9,9 @@ use gema_protocol::channel::ChannelName;
 
 use super::Redis;
 use super::commands::{fields, node_field};
-use super::link::down;
+use super::link::{down, unix_us};
 use super::script::Script;
+use crate::clock::Look;
 use crate::engine::EngineError;
 use crate::entry::Origin;
 use crate::lease::{Places, Renewal, Renewed, Standing};
@@ -27,12 +27,12 @@ static BURY: Script = Script::new(include_str!("bury.lua"));
 
 impl Redis {
     pub(super) async fn renew_lease(&self, renewal: &Renewal) -> Result<Renewed, EngineError> {
-        let sent = unix_ms();
+        let asked = unix_us();
         let answer = self.call(&RENEW, &self.lease_keys(renewal.node), self.renew_args(renewal)).await?;
         let Value::Array(mut answer) = answer else { return Err(EngineError::Answer("renew.lua")) };
         let rest = answer.split_off(answer.len().min(3));
         let [status, seconds, micros]: [Value; 3] = fields(Value::Array(answer))?;
-        self.set_clock(sent, &seconds, &micros)?;
+        self.learn_clock(asked, &seconds, &micros)?;
         match status.as_i64() {
             Some(0) => Ok(Renewed::Ended),
             Some(1) => standing(rest, renewal.wanted).map(Renewed::Stands),
@@ -78,12 +78,10 @@ impl Redis {
         ]
     }
 
-    /// The answer was given half way between question and now.
-    fn set_clock(&self, sent: i64, seconds: &Value, micros: &Value) -> Result<(), EngineError> {
+    fn learn_clock(&self, asked: i64, seconds: &Value, micros: &Value) -> Result<(), EngineError> {
         let number = |value: &Value| value.as_i64().ok_or(EngineError::Answer("renew.lua"));
-        let theirs = number(seconds)?.saturating_mul(1_000).saturating_add(number(micros)? / 1_000);
-        let ours = i64::midpoint(sent, unix_ms());
-        self.shared.clock.store(theirs.saturating_sub(ours), Ordering::Relaxed);
+        let theirs = number(seconds)?.saturating_mul(1_000_000).saturating_add(number(micros)?);
+        self.shared.clock.lock().learn(Look { asked, theirs, answered: unix_us() });
         Ok(())
     }
 
@@ -163,8 +161,4 @@ fn standing(fields_after_time: Vec<Value>, wanted: u64) -> Result<Standing, Engi
         ended: ended.iter().filter_map(id).collect(),
         places: Places::of(number(&free)?, wanted, number(&nodes)?),
     })
-}
-
-fn unix_ms() -> i64 {
-    UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use crate::clock::Look;
 use crate::engine::EngineError;
 
 /// How long the network may take to reach Redis, and how long the first words may take in all: a busy machine is slow, a
@@ -35,7 +36,7 @@ const OLDEST: u32 = 7;
 pub(super) struct Link {
     pub(super) commands: Client,
     pub(super) topics: Client,
-    clock_ahead_ms: i64,
+    looks: Vec<Look>,
     patience: u32,
     tasks: [JoinHandle<Result<(), fred::error::Error>>; 2],
 }
@@ -58,38 +59,32 @@ impl Link {
         builder.with_performance_config(|config| config.broadcast_channel_capacity = MESSAGES);
         let topics = builder.build().map_err(down)?;
         let tasks = [commands.init().await.map_err(down)?, topics.init().await.map_err(down)?];
-        let mut link = Self { commands, topics, clock_ahead_ms: 0, patience, tasks };
+        let mut link = Self { commands, topics, looks: Vec::new(), patience, tasks };
         link.check_version().await?;
         link.read_clock().await?;
         Ok(link)
     }
 
-    /// Milliseconds that the server's clock is ahead of ours, give or take a round trip.
-    pub(super) fn clock_ahead_ms(&self) -> i64 {
-        self.clock_ahead_ms
+    /// What it has seen of the server's clock.
+    pub(super) fn looks(&self) -> &[Look] {
+        &self.looks
     }
 
-    /// Of a few looks the quickest is believed: the answer was given somewhere between question and arrival.
     async fn read_clock(&mut self) -> Result<(), EngineError> {
-        let mut quickest = Duration::MAX;
         for _ in 0..CLOCK_LOOKS {
-            let (asked, asked_ms) = (Instant::now(), our_clock_ms());
+            let asked = unix_us();
             let theirs = self.ask_time().await?;
-            let took = asked.elapsed();
-            if took < quickest {
-                quickest = took;
-                self.clock_ahead_ms = theirs - asked_ms - i64::try_from(took.as_millis() / 2).unwrap_or(0);
-            }
+            self.looks.push(Look { asked, theirs, answered: unix_us() });
         }
         Ok(())
     }
 
-    /// The server's clock in milliseconds since 1970.
+    /// The server's clock in microseconds since 1970.
     async fn ask_time(&self) -> Result<i64, EngineError> {
         let command = CustomCommand::new_static("TIME", ClusterHash::Random, false);
         let time: Vec<i64> = self.commands.custom(command, Vec::<String>::new()).await.map_err(down)?;
         let [seconds, micros] = time[..] else { return Err(EngineError::Answer("TIME")) };
-        Ok(seconds * 1_000 + micros / 1_000)
+        Ok(seconds.saturating_mul(1_000_000).saturating_add(micros))
     }
 
     async fn check_version(&self) -> Result<(), EngineError> {
@@ -143,9 +138,9 @@ impl Link {
     }
 }
 
-/// This machine's clock in milliseconds since 1970.
-fn our_clock_ms() -> i64 {
-    UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+/// This machine's clock in microseconds since 1970.
+pub(super) fn unix_us() -> i64 {
+    UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 impl Drop for Link {

@@ -11,7 +11,6 @@ mod script;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -23,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::clock::Clock;
 use crate::engine::{EngineError, Notice, Notices};
 use crate::entry::Entry;
 use crate::inbox::Position;
@@ -99,8 +99,8 @@ struct Shared {
     /// Held topics, to find a message's channel by.
     held: Mutex<HashMap<String, ChannelName>>,
     notices: mpsc::Sender<Notice>,
-    /// Milliseconds that Redis' clock is ahead of ours.
-    clock: AtomicI64,
+    /// Redis' clock.
+    clock: Mutex<Clock>,
     /// How many times as long as usual everything may take.
     patience: u32,
     /// How long a lease stands.
@@ -122,7 +122,7 @@ impl Redis {
             link: RwLock::new(None),
             held,
             notices,
-            clock: AtomicI64::new(0),
+            clock: Mutex::default(),
             patience: address.patience,
             lease: address.lease,
             probe,
@@ -176,7 +176,7 @@ impl Shared {
     /// The reason why the link broke comes back.
     async fn serve(&self, link: Arc<Link>) -> String {
         self.held.lock().clear();
-        self.clock.store(link.clock_ahead_ms(), Ordering::Relaxed);
+        link.looks().iter().for_each(|look| self.clock.lock().learn(*look));
         *self.link.write() = Some(link.clone());
         if self.notices.send(Notice::Up).await.is_err() {
             return "the node ends".to_owned();
