@@ -145,11 +145,19 @@ async fn a_user_who_joins_at_two_servers_at_once_is_added_once() {
         for client in [&mut at_a, &mut at_b] {
             hears(client, ADDED, &user).await;
         }
-        one.nothing_came().await;
-        two.nothing_came().await;
+        // A server that has not heard yet of the other's client would take the first to leave for the last. A query tells
+        // what its server knows first.
+        for node in [&a, &b] {
+            node.has_users(&json!([{"id": &user}, {"id": "watch-a"}, {"id": "watch-b"}])).await;
+            heard_nothing(node, &mut [&mut at_a, &mut at_b, &mut one, &mut two]).await;
+        }
         let ((), ()) = tokio::join!(one.leave(ROOM), two.leave(ROOM));
         for client in [&mut at_a, &mut at_b] {
             hears(client, REMOVED, &user).await;
+        }
+        for node in [&a, &b] {
+            node.has_users(&json!([{"id": "watch-a"}, {"id": "watch-b"}])).await;
+            heard_nothing(node, &mut [&mut at_a, &mut at_b]).await;
         }
     }
     drop((at_a, at_b));
