@@ -75,6 +75,12 @@ impl Setup {
     pub async fn start(self) -> Gema {
         Gema::spawn(&self).ready(self.role == "serve").await
     }
+
+    /// Starts a process that must end by itself before it serves anybody: its status, and all it said.
+    pub async fn refused(self) -> (ExitStatus, String) {
+        let mut gema = Gema::spawn(&self);
+        (gema.ended().await, gema.log())
+    }
 }
 
 /// A running process.

@@ -19,6 +19,7 @@ mod raw;
 mod receiver;
 mod recorder;
 mod redis;
+mod redis_kinds;
 pub mod wire;
 
 pub use api::{Answer, Api, now, request, request_over};
@@ -33,6 +34,7 @@ pub use raw::Raw;
 pub use receiver::{Delivery, Receiver};
 pub use recorder::{Came, Recorder, Said, Tally};
 pub use redis::Redis;
+pub use redis_kinds::{RedisCluster, Sentinels};
 
 use std::fmt::Debug;
 use std::io::Write as _;

@@ -4,33 +4,60 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
+
+use crate::Authority;
 
 /// A running redis-server.
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
     folder: TempDir,
+    options: Vec<String>,
     process: Child,
+    url: String,
 }
 
 impl Redis {
     /// Starts one and waits until it listens.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one with further options of the command line. `{port}` in them is a second free port.
+    pub async fn start_with(options: &[&str]) -> Self {
         for _ in 0..5 {
-            let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            let port = free.local_addr().expect("a bound socket").port();
-            drop(free);
+            let (port, other) = (free_port().await, free_port().await);
+            let fill = |option: &&str| option.replace("{port}", &other.to_string());
+            let options: Vec<_> = options.iter().map(fill).collect();
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let process = spawn(port, &folder);
-            let mut server = Self { port, folder, process };
+            let process = spawn(port, &folder, &options);
+            let mut server =
+                Self { port, folder, options, process, url: format!("redis://127.0.0.1:{port}") };
             if server.listens().await {
                 return server;
             }
         }
         panic!("redis-server does not start; `make setup` installs it");
+    }
+
+    /// Starts one that speaks TLS with a certificate of this authority. [`Redis::url`] leads there with this user and
+    /// password, which have `rights`; [`Redis::cli`] may do everything.
+    pub async fn start_guarded(authority: &Authority, rights: &str) -> Self {
+        let certificate = authority.issue("redis");
+        let path = |path: &std::path::Path| path.to_str().expect("a path in UTF-8").to_owned();
+        let (cert, key, root) = (path(&certificate.cert), path(&certificate.key), path(&authority.root()));
+        let tls = ["--tls-port", "{port}", "--tls-auth-clients", "no", "--tls-cert-file", &cert];
+        let mut server =
+            Self::start_with(&[&tls[..], &["--tls-key-file", &key, "--tls-ca-cert-file", &root]].concat())
+                .await;
+        let user = format!("ACL SETUSER gema on >p%ss {rights}");
+        assert_eq!(server.cli(&user.split(' ').collect::<Vec<_>>()), "OK");
+        server.url = format!("rediss://gema:p%25ss@127.0.0.1:{}", server.options[1]);
+        server
     }
 
     /// Ends it without a word, and without anything kept.
@@ -39,22 +66,49 @@ impl Redis {
         self.process.wait().expect("our own child");
     }
 
-    /// Starts it again on the same port, with empty memory.
+    /// Starts it again on the same port, with what was saved.
     pub async fn start_again(&mut self) {
-        self.process = spawn(self.port, &self.folder);
+        self.process = spawn(self.port, &self.folder, &self.options);
         assert!(self.listens().await, "redis-server starts again");
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub fn at(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+    /// Stops it in the middle of whatever it does.
+    pub fn freeze(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("our own child");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("our own child");
+    }
+
+    /// One command by redis-cli, as an administrator; its answer.
+    pub fn cli(&self, command: &[&str]) -> String {
+        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(command).output();
+        let output = output.expect("redis-cli comes with redis-server");
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        self.url.clone()
+    }
+
+    /// Where it listens in plain text.
+    #[must_use]
+    pub fn at(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The port of that.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.process)
     }
 
     /// False when it ended: somebody else took the port.
@@ -79,9 +133,23 @@ impl Drop for Redis {
     }
 }
 
-fn spawn(port: u16, folder: &TempDir) -> Child {
+async fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    free.local_addr().expect("a bound socket").port()
+}
+
+/// Options that begin with "sentinel " are lines of a file, which a sentinel wants to write to.
+fn spawn(port: u16, folder: &TempDir, options: &[String]) -> Child {
+    let (lines, options): (Vec<_>, Vec<_>) =
+        options.iter().partition(|option| option.starts_with("sentinel "));
     let mut command = Command::new("redis-server");
+    if !lines.is_empty() {
+        let (file, lines) =
+            (folder.path().join("sentinel.conf"), lines.into_iter().map(|line| format!("{line}\n")));
+        std::fs::write(&file, lines.collect::<String>()).expect("a file of our own");
+        command.arg(file).arg("--sentinel");
+    }
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
-    command.arg("--dir").arg(folder.path()).stdout(Stdio::null());
+    command.args(["--dir".as_ref(), folder.path().as_os_str()]).args(options).stdout(Stdio::null());
     command.spawn().expect("redis-server is installed: `make setup`")
 }

@@ -21,12 +21,15 @@ pub enum EngineError {
     /// The link is down, or went down before the answer came.
     #[error("the link is down: {0}")]
     Down(String),
-    /// No answer came in time; the link counts as down from now on.
+    /// No answer came in time.
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
     /// The answer made no sense.
     #[error("unexpected answer: {0}")]
     Answer(&'static str),
+    /// What is there will never do: a sentence that says why, and what to use instead.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// What an engine tells a node by itself.
@@ -146,4 +149,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Lets topics go.
     fn unsubscribe<'a>(&'a self, channels: &'a [ChannelName]) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// How often something was found there that none of us wrote, or that could not be read.
+    fn refused(&self) -> u64 {
+        0
+    }
 }

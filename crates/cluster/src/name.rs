@@ -143,8 +143,8 @@ impl Namespace {
 
     /// A topic of one process alone.
     #[must_use]
-    pub fn probe(&self, unique: u128) -> String {
-        format!("gema:{{{}}}:probe:{unique:032x}", self.0)
+    pub fn probe(&self, partition: Partition, unique: u128) -> String {
+        format!("{}:{unique:032x}", self.of_partition("probe", partition))
     }
 
     /// `gema:{namespace:partition}:what:channel`. The braces are the hash tag: one partition, one slot of a cluster.

@@ -19,7 +19,9 @@ use tokio::net::TcpListener;
 use crate::database::database;
 use crate::failure::Failure;
 use crate::listen::from_here;
-use crate::settings::{App, AppProfile, ClientEventSenders, Process, Queue, Scheme, Settings, TerminateCode};
+use crate::settings::{
+    App, AppProfile, ClientEventSenders, Process, Queue, RedisScheme, Scheme, Settings, TerminateCode,
+};
 
 /// Reverb's default for `REVERB_MAX_REQUEST_SIZE`; only a higher value changes anything.
 const USUAL_REQUEST_SIZE: usize = 10_000;
@@ -64,16 +66,37 @@ pub(crate) fn drain(process: &Process) -> Duration {
     process.drain_seconds.map_or(USUAL_DRAIN, |seconds| Duration::from_secs(seconds.get()))
 }
 
+/// Looks whether the Redis that servers share channels through is of a kind that will do. One that is away may come later.
+pub(crate) async fn check_redis(process: &Process) -> Result<(), Failure> {
+    if process.scaling_enabled {
+        let why = |why| format!("{}: {why}", redis_name(process));
+        redis(process)?.check().await.map_err(why)?;
+    }
+    Ok(())
+}
+
 /// Where the servers meet that share channels.
 fn cluster(process: &Process) -> Result<ClusterConfig, Failure> {
-    let name = if process.redis_url.is_some() { "REDIS_URL" } else { "REDIS_HOST" };
-    let redis = Address::parse(&redis_url(process)).map_err(|error| format!("{name}: {error}"))?;
     Ok(ClusterConfig {
-        redis,
+        redis: redis(process)?,
         prefix: process.redis_prefix.clone().unwrap_or_default(),
         scaling_channel: process.scaling_channel.clone(),
         outgoing_bytes: process.outgoing_bytes.get(),
     })
+}
+
+fn redis(process: &Process) -> Result<Address, Failure> {
+    let url = redis_url(process);
+    let address = match &process.redis_ca {
+        Some(authorities) => Address::parse_trusting(&url, authorities),
+        None => Address::parse(&url),
+    };
+    Ok(address.map_err(|error| format!("{}: {error}", redis_name(process)))?)
+}
+
+/// The setting that says where Redis is.
+fn redis_name(process: &Process) -> &'static str {
+    if process.redis_url.is_some() { "REDIS_URL" } else { "REDIS_HOST" }
 }
 
 /// The URL as it is set, or one of the parts.
@@ -91,7 +114,13 @@ fn redis_url(process: &Process) -> String {
     };
     let (host, port, database): (_, u16, u16) =
         (&process.redis_host, process.redis_port.get(), process.redis_db.get());
-    format!("redis://{login}{host}:{port}/{database}")
+    let scheme = match process.redis_scheme {
+        RedisScheme::Tcp => "redis",
+        RedisScheme::Tls => "rediss",
+    };
+    // phpredis has the scheme before the host.
+    let (scheme, host) = host.split_once("://").unwrap_or((scheme, host));
+    format!("{scheme}://{login}{host}:{port}/{database}")
 }
 
 fn app_config(credentials: &Credentials, app: &App, process: &Process) -> AppConfig {

@@ -19,22 +19,27 @@ use gema_protocol::channel::ChannelName;
 use gema_tests::{PATIENCE, Redis};
 use tokio::time::timeout;
 
+use crate::contract_leases::leases_hold;
+use crate::queries::what_was_told_is_counted;
+
 /// One app's share of a Redis, for a process of its own.
 pub(crate) fn engine(server: &Redis, secret: &str) -> (RedisEngine, Notices) {
+    engine_at(Address::parse(&server.url()).expect("an address"), "1", secret)
+}
+
+/// As [`engine`], for any app.
+pub(super) fn engine_at(address: Address, app: &str, secret: &str) -> (RedisEngine, Notices) {
     static PROCESSES: AtomicU64 = AtomicU64::new(1);
     let unique = PROCESSES.fetch_add(1, Ordering::Relaxed).into();
-    let (address, sealer) = (
-        Address::parse(&server.url()).expect("an address").patient(10),
-        Sealer::new(&Secret::new(secret.to_owned())),
-    );
-    RedisEngine::start(address, Namespace::new("", "reverb", 0, "1"), sealer, unique)
+    let sealer = Sealer::new(&Secret::new(secret.to_owned()));
+    RedisEngine::start(address.patient(10), Namespace::new("", "reverb", 0, app), sealer, unique)
 }
 
 pub(super) fn channel(name: &str) -> ChannelName {
     ChannelName::parse(name, 200).expect("a legal name")
 }
 
-fn append(name: &str, sequence: u64, expected: Option<Position>) -> Append {
+pub(super) fn append(name: &str, sequence: u64, expected: Option<Position>) -> Append {
     let events = vec![Event { text: format!("event {sequence}").into(), except: None, keep: false }];
     let events = events.into_iter().map(|event| Published { at_ms: 1, event }).collect();
     let entry = Entry { origin: Origin(7), sequence, events };
@@ -133,6 +138,36 @@ async fn the_last_event_is_kept(a: impl Engine) {
     let (text, left) = a.last_event(&cache).await.expect("an answer").expect("an event");
     assert_eq!(text, "kept");
     assert!(left > Duration::ZERO && left <= Duration::from_secs(60), "{left:?}");
+}
+
+/// Two of an app whose links stand.
+async fn two(address: &Address, app: &str) -> (RedisEngine, RedisEngine, Notices) {
+    let (a, mut a_heard) = engine_at(address.clone(), app, "secret");
+    assert_eq!(notice(&mut a_heard).await, Notice::Up);
+    let (b, heard) = engine_at(address.clone(), app, "secret");
+    (a, b, heard)
+}
+
+/// All of the contract, at a Redis of any kind.
+pub(super) async fn holds(address: &Address) {
+    tokio::join!(
+        async {
+            let (a, b, heard) = two(address, "entries").await;
+            entries_are_numbered_logged_and_heard(a, b, heard).await;
+        },
+        async { a_lost_memory_is_noticed(two(address, "losses").await.0).await },
+        async { the_last_event_is_kept(two(address, "kept").await.0).await },
+        async {
+            let (a, b, heard) = two(address, "facts").await;
+            facts_are_ordered_told_and_found(a, b, heard).await;
+        },
+        async {
+            let (a, b, mut heard) = two(address, "queries").await;
+            assert_eq!(notice(&mut heard).await, Notice::Up);
+            what_was_told_is_counted(a, b).await;
+        },
+        leases_hold(address),
+    );
 }
 
 #[tokio::test]

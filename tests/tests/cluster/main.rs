@@ -4,6 +4,8 @@ mod agreement;
 mod contract;
 mod contract_leases;
 mod events;
+mod failovers;
+mod kinds;
 mod lives;
 mod nodes;
 mod presence;

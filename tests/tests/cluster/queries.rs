@@ -32,7 +32,7 @@ async fn users_of(engine: &impl Engine, name: &str) -> Vec<String> {
 }
 
 /// What two nodes have told is added up for whoever asks.
-async fn what_was_told_is_counted(a: impl Engine, b: impl Engine) {
+pub(super) async fn what_was_told_is_counted(a: impl Engine, b: impl Engine) {
     let [room, presence, nobody] = ["room", "presence-c", "nobody"].map(channel);
     told(&a, telling(1, 2, &[("ann", true), ("b/ob", true)])).await;
     told(&a, Telling { node: Origin(8), ..telling(1, 3, &[("ann", true)]) }).await;

@@ -23,16 +23,31 @@ impl Node {
         Self::start_with(redis, |_| {})
     }
 
+    /// One at a Redis of any kind.
+    pub(crate) fn start_at(url: &str) -> Self {
+        Self::start_as(url, "", "reverb", |_| {})
+    }
+
     /// One whose app is not set up as usual.
     pub(crate) fn start_with(redis: &Redis, set_up: impl FnOnce(&mut AppConfig)) -> Self {
+        Self::start_as(&redis.url(), "", "reverb", set_up)
+    }
+
+    /// One of an installation that has its own names in Redis.
+    pub(crate) fn start_as(
+        url: &str,
+        prefix: &str,
+        scaling_channel: &str,
+        set_up: impl FnOnce(&mut AppConfig),
+    ) -> Self {
         let app = Credentials { id: "1".into(), key: "key".into(), secret: Secret::new("secret".into()) };
         let mut app_config = AppConfig::new(app.clone());
         set_up(&mut app_config);
         let mut config = Config::new(vec![app_config]);
         config.cluster = Some(ClusterConfig {
-            redis: Address::parse(&redis.url()).expect("an address").patient(10),
-            prefix: String::new(),
-            scaling_channel: "reverb".into(),
+            redis: Address::parse(url).expect("an address").patient(10),
+            prefix: prefix.into(),
+            scaling_channel: scaling_channel.into(),
             outgoing_bytes: 1 << 20,
         });
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");

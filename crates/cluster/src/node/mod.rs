@@ -307,6 +307,12 @@ impl Node {
         (outgoing.waiting() as u64, outgoing.waiting_bytes() as u64)
     }
 
+    /// How often Redis had something for us that none of us wrote, or that could not be read.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.shared.engine.refused()
+    }
+
     /// Ends when everything published here is in Redis, and all that is true of this node's clients; the caller bounds the
     /// wait.
     pub async fn told(&self) {

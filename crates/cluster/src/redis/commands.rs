@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface};
+use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::{ClusterHash, CustomCommand, Value};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gema_protocol::channel::ChannelName;
 use tokio::time::timeout;
 
-use super::Redis;
 use super::link::down;
 use super::script::Script;
+use super::{MOST_BYTES, Redis, bytes_of};
 use crate::engine::{Asked, Counts, Engine, EngineError, Kept};
 use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
@@ -27,8 +27,8 @@ use crate::telling::{LONGEST_NAME, Telling, Told};
 const COMMAND_TIME: Duration = Duration::from_secs(2);
 /// Bytes that the log of one channel may hold.
 const LOG_BYTES: usize = 4 * 1024 * 1024;
-static APPEND: Script = Script::new(include_str!("append.lua"));
-static PAGE: Script = Script::new(include_str!("page.lua"));
+static APPEND: Script = Script::over(&["hash", "stream", "string"], include_str!("append.lua"));
+static PAGE: Script = Script::over(&["hash", "stream", "string"], include_str!("page.lua"));
 static FACTS: Script = Script::new(include_str!("facts.lua"));
 static SNAPSHOT: Script = Script::new(include_str!("snapshot.lua"));
 
@@ -75,13 +75,16 @@ impl Engine for Redis {
         async move {
             let link = self.shared.link()?;
             let key = self.shared.namespace.last_event(channel);
-            self.within(async {
-                let text: Option<String> = link.commands.get(&key).await.map_err(down)?;
-                let left: i64 = link.commands.pttl(&key).await.map_err(down)?;
-                // A time below 0 says that there is none, or that the event went between the two questions.
-                Ok(text.zip(u64::try_from(left).ok().map(Duration::from_millis)))
-            })
-            .await
+            let sealed: Result<Value, _> = self
+                .within(async { link.commands.getrange(&key, 0, MOST_BYTES + 1).await.map_err(down) })
+                .await;
+            let left: i64 = self.within(async { link.commands.pttl(&key).await.map_err(down) }).await?;
+            // A time below 0 says that there is none, or that the event went between the two questions.
+            let time = u64::try_from(left).ok().map(Duration::from_millis);
+            let text =
+                bytes_of(&sealed?, MOST_BYTES).and_then(|sealed| self.shared.read(&key, &sealed, text));
+            let text = time.and_then(|_| text.map_err(|why| self.shared.refuse(channel, &why)).ok());
+            Ok(text.zip(time))
         }
         .boxed()
     }
@@ -165,7 +168,7 @@ impl Engine for Redis {
             let topics = self.topics(channels);
             // Known before Redis confirms: the first message may come with the confirmation.
             self.shared.held.lock().extend(topics.iter().cloned().zip(channels.iter().cloned()));
-            self.within(async { link.topics.ssubscribe(topics).await.map_err(down) }).await
+            self.within(link.hold(&topics)).await
         }
         .boxed()
     }
@@ -185,9 +188,13 @@ impl Engine for Redis {
             let link = self.shared.link()?;
             let topics = self.topics(channels);
             self.shared.held.lock().retain(|topic, _| !topics.contains(topic));
-            self.within(async { link.topics.sunsubscribe(topics).await.map_err(down) }).await
+            self.within(link.let_go(&topics)).await
         }
         .boxed()
+    }
+
+    fn refused(&self) -> u64 {
+        self.shared.refused.count()
     }
 }
 
@@ -208,7 +215,21 @@ impl Redis {
         args: Vec<Value>,
     ) -> Result<Value, EngineError> {
         let link = self.shared.link()?;
-        self.within(async { script.call(&link.commands, keys, &args).await.map_err(down) }).await
+        let called =
+            self.within(async { script.call(&link.commands, keys, &args).await.map_err(down) }).await;
+        if let Err(error) = &called {
+            self.shared.explain(&link, error);
+        }
+        let called = called?;
+        for key in called.healed {
+            if self.shared.refused.is_first("the type of a key") {
+                tracing::warn!(
+                    key,
+                    "deleted a key that somebody else has made something of; it is written anew"
+                );
+            }
+        }
+        Ok(called.answer)
     }
 
     fn topics(&self, channels: &[ChannelName]) -> Vec<String> {
@@ -228,7 +249,9 @@ impl Redis {
             Some(expected) => (expected.epoch.to_string(), expected.number),
             None => (String::new(), 0),
         };
-        let (last, last_for) = keep.unwrap_or_default();
+        let last_event = self.shared.namespace.last_event(&append.channel);
+        let last = keep.map(|(text, _)| self.shared.sealer.seal(&last_event, text.as_bytes().to_vec()));
+        let last_for = keep.map_or(0, |(_, time)| time.as_millis());
         vec![
             topic.into(),
             fresh_epoch(append).to_string().into(),
@@ -237,8 +260,8 @@ impl Redis {
             Value::Bytes(entry),
             LOG_BYTES.to_string().into(),
             KEEP.as_secs().to_string().into(),
-            last.into(),
-            last_for.as_millis().to_string().into(),
+            Value::Bytes(last.unwrap_or_default()),
+            last_for.to_string().into(),
             append.entry.events.len().to_string().into(),
             node_field(append.entry.origin).into(),
             append.entry.sequence.to_string().into(),
@@ -320,6 +343,10 @@ impl Redis {
         };
         Ok(pairs.iter().filter_map(read).collect())
     }
+}
+
+fn text(bytes: Bytes) -> Result<String, String> {
+    String::from_utf8(bytes.into()).map_err(|error| error.to_string())
 }
 
 pub(super) fn fields<const N: usize>(value: Value) -> Result<[Value; N], EngineError> {

@@ -1,20 +1,25 @@
 //! Redis (7 or newer) or Valkey as the place where nodes meet: sharded pub/sub, a stream per channel, short scripts.
 //!
-//! [`link`] owns the connections, [`commands`] what an app asks, [`queries`] what is counted; here is what comes by itself. Every script touches one
-//! partition, so one slot.
+//! [`address`] says where it is, [`link`] owns the connections, [`commands`] what an app asks, [`queries`] what is counted,
+//! [`leases`] who lives; here is what comes by itself. Every script touches one partition, so one slot. Nothing read from
+//! Redis is trusted: what is not sealed is counted and dropped ([`complaints`]), a key of another type is deleted
+//! ([`script`]).
 
+mod address;
 mod commands;
+mod complaints;
 mod leases;
 mod link;
 mod queries;
 mod script;
+mod shards;
+mod version;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use fred::types::config::Config;
 use fred::types::{Builder, Message, Value};
 use gema_protocol::channel::ChannelName;
 use parking_lot::{Mutex, RwLock};
@@ -26,11 +31,12 @@ use crate::clock::Clock;
 use crate::engine::{EngineError, Notice, Notices};
 use crate::entry::Entry;
 use crate::inbox::Position;
-use crate::lease::LEASE;
-use crate::name::Namespace;
+use crate::name::{Namespace, Partition};
 use crate::replica::Delta;
 use crate::seal::Sealer;
 use crate::telling::decode;
+pub use address::Address;
+use complaints::Complaints;
 use leases::{dead_node, death_topic};
 use link::{Current, Link};
 
@@ -38,52 +44,11 @@ use link::{Current, Link};
 const NOTICES: usize = 65_536;
 /// Shortest pause before a new link is tried; up to as much again is added, so that nodes do not come in step.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// Where a Redis is and how to get in. `Debug` shows nothing of it: it may hold a password.
-#[derive(Clone)]
-pub struct Address {
-    config: Config,
-    patience: u32,
-    lease: Duration,
-}
-
-impl Address {
-    /// A URL: `redis://`, `rediss://` (TLS), `redis-cluster://`, `redis-sentinel://…?sentinelServiceName=`, with user,
-    /// password, port and database; further hosts as `node=host:port` in the query.
-    ///
-    /// # Errors
-    /// One sentence without the URL's secrets.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        Config::from_url(url)
-            .map(|config| Self { config, patience: 1, lease: LEASE })
-            .map_err(|error| format!("it is no address of a Redis: {}", error.details()))
-    }
-
-    /// The number of the database.
-    #[must_use]
-    pub fn database(&self) -> u16 {
-        self.config.database.unwrap_or_default().into()
-    }
-
-    /// Lets everything take so many times as long before the link counts as broken: a machine that does much else at once
-    /// is slower than any network.
-    #[must_use]
-    pub fn patient(self, times: u32) -> Self {
-        Self { patience: times, ..self }
-    }
-
-    /// Lets leases end after another time than [`LEASE`], the same for all nodes: for tests, which have no time to wait.
-    #[must_use]
-    pub fn lease(self, lease: Duration) -> Self {
-        Self { lease, ..self }
-    }
-}
-
-impl std::fmt::Debug for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Address(***)")
-    }
-}
+/// Bytes of the longest value or message that is looked at. No request, and so no event, is longer.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// What Redis says when its operator must act.
+const DENIALS: [&str; 5] = ["NOPERM", "ACL failure", "OOM", "MISCONF", "NOREPLICAS"];
+const NO_NUMBERS: &str = "it does not begin with two numbers";
 
 /// One app's share of a Redis.
 pub struct Redis {
@@ -105,8 +70,14 @@ struct Shared {
     patience: u32,
     /// How long a lease stands.
     lease: Duration,
-    /// A topic nobody else has: what is sent there must come back.
-    probe: String,
+    /// A topic in each partition that nobody else has: what is sent there must come back.
+    probes: Arc<[String]>,
+    /// What was found in Redis and is none of ours.
+    refused: Complaints,
+    /// What Redis refuses us.
+    denied: Complaints,
+    /// Why there was no link when one was tried last.
+    trouble: Mutex<Option<EngineError>>,
 }
 
 impl Redis {
@@ -114,49 +85,59 @@ impl Redis {
     /// others.
     pub fn start(address: Address, namespace: Namespace, sealer: Sealer, unique: u128) -> (Self, Notices) {
         let (notices, receiver) = mpsc::channel(NOTICES);
-        let probe = namespace.probe(unique);
-        let held = Mutex::default();
+        let probes = Partition::all().map(|partition| namespace.probe(partition, unique)).collect();
+        let (builder, patience, lease) = address.into_parts();
         let shared = Arc::new(Shared {
             namespace,
             sealer,
             link: RwLock::new(None),
-            held,
+            held: Mutex::default(),
             notices,
             clock: Mutex::default(),
-            patience: address.patience,
-            lease: address.lease,
-            probe,
+            patience,
+            lease,
+            probes,
+            refused: Complaints::default(),
+            denied: Complaints::default(),
+            trouble: Mutex::default(),
         });
         let ending = CancellationToken::new();
-        tokio::spawn(
-            ending
-                .clone()
-                .run_until_cancelled_owned(keep(shared.clone(), Builder::from_config(address.config))),
-        );
+        tokio::spawn(ending.clone().run_until_cancelled_owned(keep(shared.clone(), builder)));
         (Self { shared, _keeper: ending.drop_guard() }, receiver)
+    }
+
+    /// Why there is no link, if one was tried in vain.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().as_ref().map(ToString::to_string)
     }
 }
 
 /// Makes one link after the other.
 async fn keep(shared: Arc<Shared>, builder: Builder) {
-    let mut complained = false;
     loop {
-        match Link::open(&builder, shared.patience).await {
+        match Link::open(&builder, shared.patience, shared.probes.clone()).await {
             Ok(link) => {
-                complained = false;
+                *shared.trouble.lock() = None;
                 shared.use_up(link).await;
             }
-            Err(error) => complain(&error, &mut complained),
+            Err(error) => complain(error, &mut shared.trouble.lock()),
         }
         sleep(PAUSE + PAUSE.mul_f64(jitter())).await;
     }
 }
 
-/// Says once that there is no link, not with each try.
-fn complain(error: &EngineError, complained: &mut bool) {
-    if !std::mem::replace(complained, true) {
+/// Says why there is no link, once as long as the reason stays the same.
+fn complain(error: EngineError, said: &mut Option<EngineError>) {
+    if said.as_ref() == Some(&error) {
+        return;
+    }
+    if matches!(error, EngineError::Unfit(_)) {
+        tracing::error!(%error, "the Redis is not used; clients of this node are served, other nodes are not heard");
+    } else {
         tracing::warn!(%error, "no link to Redis; clients of this node are served, other nodes are not heard");
     }
+    *said = Some(error);
 }
 
 /// A number from 0 to 1.
@@ -177,11 +158,12 @@ impl Shared {
     async fn serve(&self, link: Arc<Link>) -> String {
         self.held.lock().clear();
         link.looks().iter().for_each(|look| self.clock.lock().learn(*look));
+        let messages = link.messages();
         *self.link.write() = Some(link.clone());
         if self.notices.send(Notice::Up).await.is_err() {
             return "the node ends".to_owned();
         }
-        let why = link.run(&self.probe, |message| self.on_message(message)).await;
+        let why = link.run(messages, |message| self.on_message(message)).await;
         *self.link.write() = None;
         let _ = self.notices.send(Notice::Down).await;
         why
@@ -190,47 +172,64 @@ impl Shared {
     /// False when the node does not keep up.
     fn on_message(&self, message: &Message) -> bool {
         let Some(channel) = self.held.lock().get(&*message.channel).cloned() else { return true };
-        let Value::Bytes(bytes) = &message.value else { return true };
-        let notice = if let Some(change) = bytes.strip_prefix(b"facts:") {
-            self.delta(&channel, &bytes.slice_ref(change))
+        let notice = bytes_of(&message.value, MOST_BYTES).and_then(|bytes| self.notice(&channel, &bytes));
+        match notice {
+            Ok(notice) => self.notices.try_send(notice).is_ok(),
+            Err(why) => {
+                self.refuse(&channel, &why);
+                true
+            }
+        }
+    }
+
+    fn notice(&self, channel: &ChannelName, bytes: &Bytes) -> Result<Notice, String> {
+        if let Some(change) = bytes.strip_prefix(b"facts:") {
+            self.delta(channel, &bytes.slice_ref(change))
         } else if let Some(death) = bytes.strip_prefix(b"gone:") {
-            self.death(&channel, &bytes.slice_ref(death))
+            self.death(channel, &bytes.slice_ref(death))
         } else {
-            self.entry(&channel, bytes)
-        };
-        notice.is_none_or(|notice| self.notices.try_send(notice).is_ok())
+            self.entry(channel, bytes)
+        }
     }
 
     /// `epoch:number:entry`, as `append.lua` writes it.
-    fn entry(&self, channel: &ChannelName, bytes: &Bytes) -> Option<Notice> {
-        let [epoch, number, sealed] = split(bytes)?;
-        let at = Position { epoch: as_number(&epoch)?, number: as_number(&number)? };
-        let entry =
-            self.open(channel, &sealed, |bytes| Entry::decode(bytes).map_err(|error| error.to_string()))?;
-        Some(Notice::Entry { channel: channel.clone(), at, entry })
+    fn entry(&self, channel: &ChannelName, bytes: &Bytes) -> Result<Notice, String> {
+        let (epoch, number, sealed) = split(bytes).ok_or(NO_NUMBERS)?;
+        let entry = self.read(&self.namespace.topic(channel), &sealed, |bytes| {
+            Entry::decode(bytes).map_err(|error| error.to_string())
+        })?;
+        Ok(Notice::Entry { channel: channel.clone(), at: Position { epoch, number }, entry })
     }
 
     /// `follows:version:change`, as `facts.lua` writes it.
-    fn delta(&self, channel: &ChannelName, bytes: &Bytes) -> Option<Notice> {
-        let [follows, version, sealed] = split(bytes)?;
-        let (follows, version) = (as_number(&follows)?, as_number(&version)?);
+    fn delta(&self, channel: &ChannelName, bytes: &Bytes) -> Result<Notice, String> {
+        let (follows, version, sealed) = split(bytes).ok_or(NO_NUMBERS)?;
         let read = |bytes| decode(bytes, follows, version).map_err(|error| error.to_string());
-        let delta = self.open(channel, &sealed, read)?;
-        Some(Notice::Delta { channel: channel.clone(), delta })
+        let delta = self.read(&self.namespace.topic(channel), &sealed, read)?;
+        Ok(Notice::Delta { channel: channel.clone(), delta })
     }
 
     /// `follows:version:notice`, as `reap.lua` writes it.
-    fn death(&self, channel: &ChannelName, bytes: &Bytes) -> Option<Notice> {
-        let [follows, version, sealed] = split(bytes)?;
-        let (follows, version) = (as_number(&follows)?, as_number(&version)?);
+    fn death(&self, channel: &ChannelName, bytes: &Bytes) -> Result<Notice, String> {
+        let (follows, version, sealed) = split(bytes).ok_or(NO_NUMBERS)?;
         let topic = death_topic(&self.namespace, channel);
         let read = |bytes| dead_node(&bytes).ok_or_else(|| "no id of a node".to_owned());
-        let gone = Some(self.open_for(&topic, channel, &sealed, read)?);
+        let gone = Some(self.read(&topic, &sealed, read)?);
         let delta = Delta { follows, version, facts: Vec::new(), count: None, gone };
-        Some(Notice::Delta { channel: channel.clone(), delta })
+        Ok(Notice::Delta { channel: channel.clone(), delta })
     }
 
-    /// What is in a sealed message. A broken one is logged and dropped.
+    /// What is in a message that was sealed for a topic or a key.
+    fn read<T>(
+        &self,
+        topic: &str,
+        sealed: &Bytes,
+        read: impl FnOnce(Bytes) -> Result<T, String>,
+    ) -> Result<T, String> {
+        self.sealer.open(topic, sealed).map_err(|error| error.to_string()).and_then(read)
+    }
+
+    /// As [`Shared::read`], for a channel's topic; what cannot be read is refused.
     fn open<T>(
         &self,
         channel: &ChannelName,
@@ -247,8 +246,25 @@ impl Shared {
         sealed: &Bytes,
         read: impl FnOnce(Bytes) -> Result<T, String>,
     ) -> Option<T> {
-        let opened = self.sealer.open(topic, sealed).map_err(|error| error.to_string()).and_then(read);
-        opened.inspect_err(|error| tracing::warn!(%channel, error, "dropped a message of another node")).ok()
+        self.read(topic, sealed, read).map_err(|why| self.refuse(channel, &why)).ok()
+    }
+
+    /// Counts what is not believed, and logs the first of each kind.
+    fn refuse(&self, channel: &ChannelName, why: &str) {
+        if self.refused.is_first(why) {
+            tracing::warn!(%channel, why, "dropped what Redis had; more of this kind is counted only");
+        }
+    }
+
+    /// Says once what an operator can do something about: a missing right, a full memory, a disk that cannot be written.
+    fn explain(&self, link: &Link, error: &EngineError) {
+        let EngineError::Down(text) = error else { return };
+        if text.contains("READONLY") || text.contains("MASTERDOWN") {
+            link.is_demoted();
+        }
+        if DENIALS.iter().any(|denial| text.contains(denial)) && self.denied.is_first(text) {
+            tracing::error!(%error, "Redis refuses what this node needs of it; docs/redis.md lists it");
+        }
     }
 
     fn link(&self) -> Result<Arc<Link>, EngineError> {
@@ -257,12 +273,18 @@ impl Shared {
 }
 
 /// Two numbers and the rest, with colons between them.
-fn split(bytes: &Bytes) -> Option<[Bytes; 3]> {
+fn split(bytes: &Bytes) -> Option<(u64, u64, Bytes)> {
     let mut parts = bytes.splitn(3, |byte| *byte == b':');
-    let mut part = || parts.next().map(|part| bytes.slice_ref(part));
-    Some([part()?, part()?, part()?])
+    let number = |part: Option<&[u8]>| str::from_utf8(part?).ok()?.parse().ok();
+    Some((number(parts.next())?, number(parts.next())?, bytes.slice_ref(parts.next()?)))
 }
 
-fn as_number(text: &Bytes) -> Option<u64> {
-    str::from_utf8(text).ok()?.parse().ok()
+/// fred takes for text whatever could be text.
+fn bytes_of(value: &Value, most: usize) -> Result<Bytes, String> {
+    let bytes = match value {
+        Value::Bytes(bytes) => bytes.clone(),
+        Value::String(text) => text.inner().clone(),
+        _ => return Err("it is no text".to_owned()),
+    };
+    if bytes.len() > most { Err(format!("it has more than {most} bytes")) } else { Ok(bytes) }
 }

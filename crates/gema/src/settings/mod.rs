@@ -24,7 +24,8 @@ pub(crate) use registry::{App, Process, Webhook};
 pub(crate) use report::{print, reference};
 pub(crate) use sources::{Given, Inputs, Origin};
 pub(crate) use value::{
-    AppProfile, ClientEventSenders, Database as DatabaseKind, LogFormat, Queue, Scheme, TerminateCode,
+    AppProfile, ClientEventSenders, Database as DatabaseKind, LogFormat, Queue, RedisScheme, Scheme,
+    TerminateCode,
 };
 
 use sources::Sources;

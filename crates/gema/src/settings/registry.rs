@@ -11,7 +11,8 @@ use gema_broadcast::WebhookUrl;
 use super::declare::{Flag, Roles, Setting, read, settings};
 use super::value::{
     AppProfile, Bytes, ClientEventSenders, Count, Database, Filter, Host, LogFormat, Names, Origins, Port,
-    Prefix, Queue, Scheme, Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole, Zone,
+    Prefix, Queue, RedisScheme, Scheme, Seconds, SecretText, TerminateCode, TimeOfDay, Value, WebUrl, Whole,
+    Zone,
 };
 
 /// The roles that hold WebSocket connections.
@@ -97,6 +98,10 @@ settings! {
         /// Address of Redis as a URL (`redis://`, `rediss://`, `redis-cluster://`, `redis-sentinel://`); wins over the parts.
         redis_url: Option<SecretText> = "",
             Setting::named("REDIS_URL", "redis.url").secret();
+        /// Certificates (a file in PEM form) of the authorities that sign those of Redis; unset: the system's. For TLS only.
+        redis_ca: Option<PathBuf> = "", Setting::named("GEMA_REDIS_CA", "redis.ca").used_by(SOCKETS);
+        /// How Redis is spoken to when it is named in parts: `tcp`, or `tls`.
+        redis_scheme: RedisScheme = "tcp", Setting::named("REDIS_SCHEME", "redis.scheme").used_by(SOCKETS);
         /// Host of Redis.
         redis_host: String = "127.0.0.1", Setting::named("REDIS_HOST", "redis.host");
         /// Port of Redis.
@@ -107,7 +112,7 @@ settings! {
         redis_password: Option<SecretText> = "", Setting::named("REDIS_PASSWORD", "redis.password").secret();
         /// Number of the database in Redis.
         redis_db: Whole<0, 65_535> = "0", Setting::named("REDIS_DB", "redis.db");
-        /// Prefix of the queue's key in Redis.
+        /// Prefix of what Gema has in Redis: two installations with different ones never hear each other.
         redis_prefix: Option<String> = "", Setting::named("REDIS_PREFIX", "redis.prefix");
 
         /// Address that the attendance API listens on.

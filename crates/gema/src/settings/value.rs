@@ -391,6 +391,16 @@ words! {
 }
 
 words! {
+    /// How Redis is spoken to.
+    RedisScheme {
+        /// In plain text.
+        Tcp = "tcp" | "redis",
+        /// Through TLS.
+        Tls = "tls" | "rediss",
+    }
+}
+
+words! {
     /// How events travel from the record to the publisher.
     Queue {
         /// The outbox table is the queue.
