@@ -57,8 +57,8 @@ pub(crate) struct Apps {
 }
 
 impl App {
-    fn new(config: AppConfig, fact_bytes: usize) -> Self {
-        let facts = Facts::wanted_by(&config.webhooks, fact_bytes);
+    fn new(config: AppConfig, fact_bytes: usize, clustered: bool) -> Self {
+        let facts = Facts::wanted_by(&config.webhooks, fact_bytes, clustered);
         let ttl = config.limits.cache_ttl;
         let traffic: Arc<Traffic> = Arc::default();
         Self {
@@ -108,7 +108,7 @@ impl Apps {
             return Err(ConfigError::NoApp);
         }
         for app in config.apps.clone() {
-            apps.add(Arc::new(App::new(app, config.webhooks.queue_bytes)))?;
+            apps.add(Arc::new(App::new(app, config.webhooks.queue_bytes, config.cluster.is_some())))?;
         }
         Ok(apps)
     }

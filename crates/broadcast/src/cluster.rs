@@ -10,15 +10,18 @@ use futures_util::future::join_all;
 use gema_cluster::engine::{Engine, Notices};
 use gema_cluster::entry::{Event, Origin};
 use gema_cluster::name::Namespace;
+use gema_cluster::node::hooks::{Hooks, News};
 use gema_cluster::node::{Acknowledged, Listener, Node, PATIENCE};
 use gema_cluster::outgoing::Full;
 use gema_cluster::redis::Redis;
 use gema_cluster::replica::Change;
 use gema_cluster::seal::Sealer;
+use gema_cluster::webhook::Rules;
 use gema_protocol::channel::{ChannelKind, ChannelName};
 use gema_protocol::frame;
 use gema_protocol::presence::{Member, UserId};
-use tokio::sync::oneshot;
+use gema_protocol::webhook::Kinds;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -47,7 +50,8 @@ impl Cluster {
         Self::join(app, Arc::new(engine), notices, origin, config.outgoing_bytes);
     }
 
-    fn join(app: &App, engine: Arc<dyn Engine>, notices: Notices, origin: Origin, limit: usize) {
+    /// Ties the app to the others, wherever they meet.
+    pub(crate) fn join(app: &App, engine: Arc<dyn Engine>, notices: Notices, origin: Origin, limit: usize) {
         let remote = Arc::new(Remote::of(app));
         let node = app.cluster.0.get_or_init(|| Node::start(engine, notices, remote, origin, limit));
         app.channels.tie(node.others().clone());
@@ -72,6 +76,11 @@ impl Cluster {
         if let Some(node) = self.0.get() {
             node.resign().await;
         }
+    }
+
+    /// Begins to decide about webhooks of these kinds together with the other nodes; `None` on a node that is alone.
+    pub(crate) fn webhooks(&self, kinds: Kinds, grace: Duration) -> Option<(Hooks, mpsc::Receiver<News>)> {
+        Some(self.0.get()?.webhooks(Rules { kinds, grace }))
     }
 
     /// Are there other nodes?

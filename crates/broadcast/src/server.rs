@@ -123,10 +123,10 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// allows.
 pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
     let Server { shared, post, metrics } = server;
-    let webhooks = Running::start(shared.apps.all(), &shared.config, post.as_ref());
     if let Some(cluster) = &shared.config.cluster {
         shared.apps.all().for_each(|app| Cluster::join_redis(app, cluster));
     }
+    let webhooks = Running::start(shared.apps.all(), &shared.config, post.as_ref());
     let site = Arc::new(Site { shared: shared.clone(), waiting: webhooks.waiting() });
     let _metrics = metrics.map(|at| AbortOnDropHandle::new(tokio::spawn(metrics::serve(site, at))));
     tokio::select! {

@@ -14,6 +14,7 @@ use crate::name::Partition;
 use crate::outgoing::{Answer, Append};
 use crate::replica::{Delta, Snapshot};
 use crate::telling::{Telling, Told};
+use crate::webhook::Webhooks;
 
 /// Why an engine could not do what it was asked. It may have done it: an answer can be lost on its way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +56,13 @@ pub enum Notice {
         /// What changed.
         delta: Delta,
     },
+    /// There are webhooks for this node, or will be.
+    Webhooks {
+        /// In which partition.
+        partition: Partition,
+        /// When.
+        pause: Duration,
+    },
 }
 
 /// The notices of one engine. Bounded: a node that does not read loses its link, and reads the logs afterwards.
@@ -76,7 +84,7 @@ pub type Asked<'a, T> = BoxFuture<'a, Result<T, EngineError>>;
 pub type Kept = (String, Duration);
 
 /// One app's share of the place where nodes meet. No call waits longer than a few seconds.
-pub trait Engine: Send + Sync + 'static {
+pub trait Engine: Webhooks + Send + Sync + 'static {
     /// Appends an entry to its channel's log and tells it to whoever holds the topic, unless the log has had it already (or
     /// it has no event): then nothing happens, and the log's newest position is the answer. `keep`: the text that a cache
     /// channel keeps as its last event, and for how long.
@@ -119,6 +127,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Forgets a dead node once it has been reaped in all partitions. False when another node did that before.
     fn bury(&self, node: Origin) -> BoxFuture<'_, Result<bool, EngineError>>;
+
+    /// Ends a node's lease now. Whoever lives finds it among the dead at its next renewal.
+    fn lay_down(&self, node: Origin) -> BoxFuture<'_, Result<(), EngineError>>;
 
     /// How long a lease stands without a renewal.
     fn lease(&self) -> Duration {

@@ -22,3 +22,4 @@ pub mod replica;
 pub mod seal;
 pub mod telling;
 pub mod truth;
+pub mod webhook;

@@ -1,5 +1,7 @@
 //! The place where nodes meet, in memory: for tests of what is built on the seam. It forgets when told to.
 
+mod hooks;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -20,6 +22,8 @@ use crate::name::Partition;
 use crate::outgoing::{Answer, Append};
 use crate::replica::{Delta, Fact, Snapshot, Version};
 use crate::telling::{Telling, Told};
+use crate::webhook::Rules;
+use hooks::Ledger;
 
 /// Notices that may wait for a node.
 const NOTICES: usize = 65_536;
@@ -45,6 +49,7 @@ struct Meeting {
     /// Declared dead, for ever.
     dead: HashSet<Origin>,
     clock: Clock,
+    ledger: Ledger,
     nodes: Vec<Node>,
 }
 
@@ -122,6 +127,10 @@ struct Node {
     notices: mpsc::Sender<Notice>,
     held: HashSet<ChannelName>,
     linked: bool,
+    /// What webhooks it decides about.
+    rules: Option<Rules>,
+    /// In which epoch what it told of a channel was confirmed.
+    relied: HashMap<ChannelName, u64>,
 }
 
 /// One node's share.
@@ -136,7 +145,13 @@ impl Memory {
     pub fn join(&self) -> (MemoryEngine, Notices) {
         let (notices, receiver) = mpsc::channel(NOTICES);
         let mut meeting = self.meeting.lock();
-        meeting.nodes.push(Node { notices, held: HashSet::new(), linked: true });
+        meeting.nodes.push(Node {
+            notices,
+            held: HashSet::new(),
+            linked: true,
+            rules: None,
+            relied: HashMap::new(),
+        });
         let index = meeting.nodes.len() - 1;
         meeting.nodes[index].tell(Notice::Up);
         (MemoryEngine { meeting: self.meeting.clone(), index }, receiver)
@@ -152,6 +167,7 @@ impl Memory {
         meeting.taken.clear();
         meeting.leases.clear();
         meeting.dead.clear();
+        meeting.ledger.forget();
         for node in &mut meeting.nodes {
             node.unlink();
             node.link();
@@ -223,7 +239,17 @@ impl Meeting {
         Answer::Appended(at)
     }
 
-    fn tell(&mut self, telling: &Telling) -> Told {
+    /// Takes a telling and decides which webhooks follow from it.
+    fn tell(&mut self, index: usize, telling: &Telling) -> Told {
+        let before = self.head_count(&telling.channel);
+        let told = self.take(telling);
+        if let Told::Taken(_) = told {
+            self.decide(index, telling, &before);
+        }
+        told
+    }
+
+    fn take(&mut self, telling: &Telling) -> Told {
         if self.dead.contains(&telling.node) {
             return Told::Dead;
         }
@@ -274,8 +300,9 @@ impl Meeting {
         Renewed::Stands(standing)
     }
 
-    fn reap(&mut self, node: Origin, partition: Partition) {
+    fn reap(&mut self, index: usize, node: Origin, partition: Partition) {
         self.dead.insert(node);
+        self.decide_death(index, node, partition);
         let mut deltas = Vec::new();
         for (channel, facts) in
             self.facts.iter_mut().filter(|(channel, _)| Partition::of(channel) == partition)
@@ -395,7 +422,7 @@ impl Engine for MemoryEngine {
     }
 
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Result<Told, EngineError>> {
-        self.with(|meeting| meeting.tell(telling))
+        self.with(|meeting| meeting.tell(self.index, telling))
     }
 
     fn channels_of<'a>(
@@ -415,11 +442,20 @@ impl Engine for MemoryEngine {
     }
 
     fn reap(&self, node: Origin, partition: Partition) -> BoxFuture<'_, Result<(), EngineError>> {
-        self.with(|meeting| meeting.reap(node, partition))
+        self.with(|meeting| meeting.reap(self.index, node, partition))
     }
 
     fn bury(&self, node: Origin) -> BoxFuture<'_, Result<bool, EngineError>> {
         self.with(|meeting| meeting.bury(node))
+    }
+
+    fn lay_down(&self, node: Origin) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.with(|meeting| {
+            meeting.dead.insert(node);
+            if let Some(lease) = meeting.leases.get_mut(&node) {
+                lease.ends = Duration::ZERO;
+            }
+        })
     }
 
     fn occupied<'a>(&'a self, prefix: &'a str) -> Asked<'a, Vec<(ChannelName, u64)>> {

@@ -111,6 +111,36 @@ impl Namespace {
         self.of_partition("taken", partition)
     }
 
+    /// The hash with what nodes sealed for their channels and members, so that a webhook about them is believed.
+    #[must_use]
+    pub fn proofs(&self, partition: Partition) -> String {
+        self.of_partition("proofs", partition)
+    }
+
+    /// The hash with the webhooks of a partition that nobody has delivered yet.
+    #[must_use]
+    pub fn records(&self, partition: Partition) -> String {
+        self.of_partition("records", partition)
+    }
+
+    /// The sorted set that says whose these are, and when they are due.
+    #[must_use]
+    pub fn entries(&self, partition: Partition) -> String {
+        self.of_partition("entries", partition)
+    }
+
+    /// The hash with batches of webhooks that nobody has taken yet.
+    #[must_use]
+    pub fn batches(&self, partition: Partition) -> String {
+        self.of_partition("batches", partition)
+    }
+
+    /// Who takes over what a dead node leaves.
+    #[must_use]
+    pub fn successor(&self, dead: Origin) -> String {
+        format!("gema:{{{}}}:successor:{:032x}", self.0, dead.0)
+    }
+
     /// What says that a node was declared dead.
     #[must_use]
     pub fn tombstone(&self, node: Origin, partition: Partition) -> String {
@@ -191,6 +221,10 @@ mod tests {
             namespace.users(&channel("presence-a")),
             namespace.occupied(Partition::of(&channel("presence-a"))),
             namespace.taken(Partition::of(&channel("presence-a"))),
+            namespace.proofs(Partition::of(&channel("presence-a"))),
+            namespace.records(Partition::of(&channel("presence-a"))),
+            namespace.entries(Partition::of(&channel("presence-a"))),
+            namespace.batches(Partition::of(&channel("presence-a"))),
             namespace.channels_of(Origin(1), Partition::of(&channel("presence-a"))),
             namespace.tombstone(Origin(1), Partition::of(&channel("presence-a"))),
         ];

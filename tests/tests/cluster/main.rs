@@ -3,6 +3,7 @@
 mod agreement;
 mod contract;
 mod contract_leases;
+mod contract_webhooks;
 mod events;
 mod failovers;
 mod kinds;
@@ -13,3 +14,4 @@ mod queries;
 mod quota;
 mod servers;
 mod users;
+mod webhooks;

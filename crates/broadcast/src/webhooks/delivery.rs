@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::post::{Post, Request};
 
 /// Tries until the endpoint takes the request; why it was not taken the last time, if it is given up. `failed` hears of
-/// each failure.
+/// each failure. With the schedule comes how long it has been tried before, by another node.
 pub(super) async fn deliver<P: Post>(
     post: &P,
     request: &Request,
-    retry: &Retry,
+    (retry, age): (&Retry, Duration),
     ending: &CancellationToken,
     failed: impl Fn(&str),
 ) -> Result<(), String> {
@@ -22,7 +22,9 @@ pub(super) async fn deliver<P: Post>(
     loop {
         let Err(why) = post.post(request).await else { return Ok(()) };
         failed(&why);
-        let Some(pause) = retry.pause(first.elapsed(), failures, random()) else { return Err(why) };
+        let Some(pause) = retry.pause(age.saturating_add(first.elapsed()), failures, random()) else {
+            return Err(why);
+        };
         failures = failures.saturating_add(1);
         tokio::select! {
             () = sleep(pause) => {}

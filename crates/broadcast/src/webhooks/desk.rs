@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gema_cluster::node::hooks::News;
 use gema_protocol::webhook::decide::{Decider, Periods};
 use gema_protocol::webhook::event::Event;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::clustered::Clustered;
 use super::endpoint::Endpoint;
 use super::facts::Facts;
 use super::losses::Losses;
@@ -23,6 +26,8 @@ pub(super) struct Desk {
     endpoints: Vec<Arc<Endpoint>>,
     losses: Losses,
     stages: Stages,
+    /// What the nodes decide together.
+    elsewhere: Option<(Arc<Clustered>, mpsc::Receiver<News>)>,
 }
 
 impl Desk {
@@ -35,7 +40,12 @@ impl Desk {
     ) -> Self {
         let decider = Decider::new(Periods { grace: rules.grace, miss: app.config.limits.cache_ttl });
         let losses = Losses::new(&app.config.credentials.id, "all endpoints", &app.webhooks);
-        Self { facts, decider, endpoints, losses, stages: stages.clone() }
+        Self { facts, decider, endpoints, losses, stages: stages.clone(), elsewhere: None }
+    }
+
+    /// With what the nodes decide together, if there are several.
+    pub(super) fn hearing(self, elsewhere: Option<(Arc<Clustered>, mpsc::Receiver<News>)>) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// Works until no fact can come any more.
@@ -68,19 +78,45 @@ impl Desk {
         self.losses.add("too much happened at once, its queue was full", lost);
     }
 
+    /// What finds no room is counted by the endpoint.
     fn hand_out(&self, event: &Event) {
-        self.endpoints.iter().for_each(|endpoint| endpoint.offer(event));
+        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.wants(event)) {
+            let _ = endpoint.offer(event);
+        }
+    }
+
+    fn receive(&mut self, news: &News) {
+        if let Some((clustered, _)) = &self.elsewhere {
+            let unknown = clustered.receive(news, &self.endpoints) as u64;
+            self.losses.add("their endpoint is not configured on this server", unknown);
+        }
+        self.losses.add("there was no room in Redis", news.lost);
     }
 
     async fn wait(&mut self) {
         let due = self.decider.next_due().map(|time| self.facts.moment(time));
         let next = [due, self.losses.line_due()].into_iter().flatten().min();
-        tokio::select! {
-            () = self.facts.news() => {}
-            () = sleep_until(next.unwrap_or_else(|| Instant::now() + LONG)) => {}
-            () = self.stages.told.cancelled() => {}
-            () = self.stages.ending.cancelled(), if !self.stages.ending.is_cancelled() => {}
+        let mut elsewhere = self.elsewhere.as_mut();
+        let heard = tokio::select! {
+            news = heard(&mut elsewhere) => Some(news),
+            () = self.facts.news() => None,
+            () = sleep_until(next.unwrap_or_else(|| Instant::now() + LONG)) => None,
+            () = self.stages.told.cancelled() => None,
+            () = self.stages.ending.cancelled(), if !self.stages.ending.is_cancelled() => None,
+        };
+        if let Some(news) = heard {
+            self.receive(&news);
         }
         self.losses.report();
     }
+}
+
+/// The next that the nodes have decided; never, for an app on one node.
+async fn heard(elsewhere: &mut Option<&mut (Arc<Clustered>, mpsc::Receiver<News>)>) -> News {
+    if let Some((_, news)) = elsewhere
+        && let Some(news) = news.recv().await
+    {
+        return news;
+    }
+    std::future::pending().await
 }

@@ -28,12 +28,21 @@ struct Queue {
     lost: u64,
 }
 
+/// What endpoints want to hear of; a coming and its going together.
+pub(super) fn wanted(webhooks: &[Webhook]) -> Kinds {
+    let is_wanted = |kind: &Kind| webhooks.iter().any(|webhook| webhook.filter.kinds.contains(*kind));
+    Kind::ALL.into_iter().filter(is_wanted).collect::<Kinds>().in_pairs()
+}
+
 impl Facts {
-    /// `None` for an app without endpoints. `bound`: bytes that may wait.
-    pub(crate) fn wanted_by(webhooks: &[Webhook], bound: usize) -> Option<Arc<Self>> {
-        let all = Kind::ALL.into_iter();
-        let wanted = all.filter(|kind| webhooks.iter().any(|webhook| webhook.filter.kinds.contains(*kind)));
-        let (queue, news, needed) = (Mutex::default(), Notify::new(), wanted.collect::<Kinds>().in_pairs());
+    /// `None` for an app without endpoints. `bound`: bytes that may wait. `clustered`: the nodes decide together about what
+    /// is true of all of them, so that no fact about it is needed here.
+    pub(crate) fn wanted_by(webhooks: &[Webhook], bound: usize, clustered: bool) -> Option<Arc<Self>> {
+        let is_decided_here = |kind: &Kind| !clustered || matches!(kind, Kind::ClientEvent | Kind::CacheMiss);
+        let wanted = wanted(webhooks);
+        let here =
+            Kind::ALL.into_iter().filter(|kind| wanted.contains(*kind) && is_decided_here(kind)).collect();
+        let (queue, news, needed) = (Mutex::default(), Notify::new(), here);
         let facts = Self { queue, news, needed, bound, started: Instant::now() };
         (!webhooks.is_empty()).then(|| Arc::new(facts))
     }

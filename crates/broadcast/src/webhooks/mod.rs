@@ -4,11 +4,18 @@
 //! app decides which events follow ([`desk`], with the rules of [`gema_protocol::webhook::decide`]) and puts each into
 //! the queue of every endpoint that wants it. One task per endpoint ([`endpoint`]) makes batches of its queue and sends
 //! them ([`delivery`], [`post`]), so that a dead endpoint delays nobody else.
+//!
+//! With several nodes, what is true of all of them is decided where they meet, and batches are kept there ([`clustered`]);
+//! the rest is the same.
 
+mod clustered;
+#[cfg(test)]
+mod clustered_tests;
 mod delivery;
 mod desk;
 mod endpoint;
 mod facts;
+mod in_hand;
 mod losses;
 mod post;
 #[cfg(test)]
@@ -32,6 +39,7 @@ pub use url::WebhookUrl;
 
 use crate::app::App;
 use crate::config::Config;
+use clustered::Clustered;
 use desk::Desk;
 use endpoint::Endpoint;
 
@@ -107,6 +115,7 @@ pub(crate) struct Running {
     desks: JoinSet<()>,
     tasks: JoinSet<()>,
     endpoints: Vec<Arc<Endpoint>>,
+    clustered: Vec<Arc<Clustered>>,
 }
 
 impl Running {
@@ -117,7 +126,8 @@ impl Running {
         post: Option<&Arc<P>>,
     ) -> Self {
         let (desks, tasks) = (JoinSet::new(), JoinSet::new());
-        let mut running = Self { stages: Stages::default(), desks, tasks, endpoints: Vec::new() };
+        let mut running =
+            Self { stages: Stages::default(), desks, tasks, endpoints: Vec::new(), clustered: Vec::new() };
         for app in apps {
             if let (Some(facts), Some(post)) = (&app.facts, post) {
                 running.add(app, facts, &config.webhooks, post);
@@ -127,15 +137,21 @@ impl Running {
     }
 
     fn add<P: Post>(&mut self, app: &App, facts: &Arc<Facts>, rules: &WebhookRules, post: &Arc<P>) {
-        let webhooks = app.config.webhooks.iter();
-        let endpoints: Vec<_> =
-            webhooks.map(|webhook| Endpoint::new(app, webhook, rules, &self.stages)).map(Arc::new).collect();
+        let elsewhere = app.cluster.webhooks(facts::wanted(&app.config.webhooks), rules.grace);
+        let elsewhere = elsewhere.map(|(hooks, news)| (Arc::new(Clustered::new(hooks)), news));
+        let clustered = elsewhere.as_ref().map(|(clustered, _)| clustered.clone());
+        let webhooks = app.config.webhooks.iter().enumerate();
+        let endpoints: Vec<_> = webhooks
+            .map(|webhook| Endpoint::new(app, webhook, rules, &self.stages, clustered.clone()))
+            .map(Arc::new)
+            .collect();
         for endpoint in &endpoints {
             self.tasks.spawn(endpoint.clone().run(post.clone()));
         }
         self.endpoints.extend(endpoints.iter().cloned());
+        self.clustered.extend(clustered);
         let desk = Desk::new(app, facts.clone(), endpoints, rules, &self.stages);
-        self.desks.spawn(desk.run());
+        self.desks.spawn(desk.hearing(elsewhere).run());
     }
 
     /// What waits, to be looked at from time to time.
@@ -157,6 +173,9 @@ impl Running {
         let all_sent = async { while self.tasks.join_next().await.is_some() {} };
         let _ = timeout_at(deadline, all_sent).await;
         self.tasks.shutdown().await;
+        for clustered in &self.clustered {
+            let _ = timeout_at(deadline, clustered.finished()).await;
+        }
         self.endpoints.iter().for_each(|endpoint| endpoint.report_unsent());
     }
 }

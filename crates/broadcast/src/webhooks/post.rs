@@ -30,16 +30,20 @@ pub(crate) struct Request {
 impl Request {
     /// Made now, for these events.
     pub(super) fn new(app: &Credentials, url: &WebhookUrl, events: &[Event]) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let body = body(u64::try_from(since.as_millis()).unwrap_or(u64::MAX), events);
-        Self {
-            url: url.clone(),
-            key: app.key.clone(),
-            signature: sign_webhook(&app.secret, body.as_bytes()),
-            delivery: Uuid::new_v4().to_string(),
-            body: body.into(),
-        }
+        Self::again(app, url, Uuid::new_v4().to_string(), body(now_ms(), events).into())
     }
+
+    /// The same as it was made before.
+    pub(super) fn again(app: &Credentials, url: &WebhookUrl, delivery: String, body: Bytes) -> Self {
+        let signature = sign_webhook(&app.secret, &body);
+        Self { url: url.clone(), key: app.key.clone(), signature, delivery, body }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Sends requests. Tests have one of their own.

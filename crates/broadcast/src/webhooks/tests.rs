@@ -116,14 +116,14 @@ const fn seconds(count: u64) -> Duration {
 
 #[test]
 fn an_app_without_endpoints_has_no_facts() {
-    assert!(Facts::wanted_by(&[], 1000).is_none());
+    assert!(Facts::wanted_by(&[], 1000, false).is_none());
 }
 
 #[tokio::test]
 async fn facts_that_nobody_wants_or_that_have_no_room_are_not_kept() {
     let mut only_gone = webhook("a", true);
     only_gone.filter.kinds = Kinds::from_iter([gema_protocol::webhook::Kind::ChannelVacated]);
-    let facts = Facts::wanted_by(&[only_gone], 2 * Fact::Missed(channel("a")).size()).unwrap();
+    let facts = Facts::wanted_by(&[only_gone], 2 * Fact::Missed(channel("a")).size(), false).unwrap();
     facts.push(Fact::Missed(channel("a")));
     facts.push(Fact::Occupied(channel("a")));
     facts.push(Fact::Vacated(channel("a")));
@@ -270,7 +270,7 @@ async fn come_and_go(channels: Arc<Channels>, listener: Arc<TcpListener>, user: 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn facts_are_in_the_order_in_which_they_came_true() {
-    let facts = Facts::wanted_by(&[webhook("a", true)], usize::MAX).unwrap();
+    let facts = Facts::wanted_by(&[webhook("a", true)], usize::MAX, false).unwrap();
     let channels = Arc::new(Channels::new(Some(facts.clone()), Arc::default()));
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
     let people = (0..6).map(|number| come_and_go(channels.clone(), listener.clone(), number % 2));

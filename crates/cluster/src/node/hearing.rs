@@ -65,6 +65,7 @@ impl Hearing {
         match notice {
             Notice::Up => self.on_link(),
             Notice::Down => self.on_loss(),
+            Notice::Webhooks { partition, pause } => self.shared.agenda.look(partition, pause),
             Notice::Entry { channel, at, entry } => self.on_entry(&channel, at, entry),
             Notice::Delta { channel, delta } => self.on_delta(&channel, delta),
         }
@@ -77,6 +78,7 @@ impl Hearing {
         self.shared.to_hold.notify_one();
         self.shared.to_tell.notify_one();
         self.shared.life.on_up();
+        self.shared.agenda.look_again();
     }
 
     fn on_loss(&mut self) {

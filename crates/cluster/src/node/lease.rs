@@ -232,6 +232,13 @@ async fn bury(shared: &Shared, node: Origin) -> Result<(), EngineError> {
     let reaped: Vec<_> =
         partitions.into_iter().map(|partition| shared.engine.reap(node, partition)).collect();
     stream::iter(reaped).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    if shared.agenda.is_on() {
+        if node == shared.identity.current() {
+            // Its webhooks are for somebody who lives: whoever buries it takes them over.
+            return shared.engine.lay_down(node).await;
+        }
+        shared.inherit(node).await?;
+    }
     if shared.engine.bury(node).await? && !shared.identity.is_own(node) {
         shared.life.deaths.nodes_reaped.fetch_add(1, Ordering::Relaxed);
         tracing::info!(

@@ -8,6 +8,7 @@ mod asking;
 mod facts;
 mod hearing;
 mod holding;
+pub mod hooks;
 mod lease;
 mod others;
 mod places;
@@ -32,6 +33,7 @@ use crate::interest::Interest;
 use crate::outgoing::{Full, Outgoing};
 use crate::replica;
 use crate::truth::Truth;
+use hooks::Agenda;
 pub use lease::Deaths;
 use lease::Life;
 pub use others::Others;
@@ -111,6 +113,7 @@ struct Shared {
     to_tell: Notify,
     to_hold: Notify,
     to_claim: Notify,
+    agenda: Agenda,
     losses: Arc<Losses>,
     flow: Flow,
 }
@@ -154,6 +157,7 @@ impl Node {
             to_tell: Notify::new(),
             to_hold: Notify::new(),
             to_claim: Notify::new(),
+            agenda: Agenda::default(),
             losses: Arc::default(),
             flow: Flow::default(),
         });

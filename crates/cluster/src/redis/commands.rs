@@ -29,7 +29,7 @@ const COMMAND_TIME: Duration = Duration::from_secs(2);
 const LOG_BYTES: usize = 4 * 1024 * 1024;
 static APPEND: Script = Script::over(&["hash", "stream", "string"], include_str!("append.lua"));
 static PAGE: Script = Script::over(&["hash", "stream", "string"], include_str!("page.lua"));
-static FACTS: Script = Script::new(include_str!("facts.lua"));
+static FACTS: Script = Script::new(concat!(include_str!("hooks.lua"), include_str!("facts.lua")));
 static SNAPSHOT: Script = Script::new(include_str!("snapshot.lua"));
 
 impl Engine for Redis {
@@ -92,7 +92,12 @@ impl Engine for Redis {
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Result<Told, EngineError>> {
         async move {
             let answer = self.call(&FACTS, &self.fact_keys(telling), self.fact_args(telling)).await?;
-            let [status, number]: [Value; 2] = fields(answer)?;
+            let Value::Array(mut answer) = answer else { return Err(EngineError::Answer("facts.lua")) };
+            if let [_, _, wake, epoch] = &answer[..] {
+                self.decided(telling, wake, epoch);
+            }
+            answer.truncate(2);
+            let [status, number]: [Value; 2] = fields(Value::Array(answer))?;
             match (status.as_i64(), number.as_u64()) {
                 (Some(0), _) => Ok(Told::Dead),
                 (Some(1), Some(version)) => Ok(Told::Taken(version)),
@@ -139,7 +144,11 @@ impl Engine for Redis {
     }
 
     fn bury(&self, node: Origin) -> BoxFuture<'_, Result<bool, EngineError>> {
-        self.bury_node(node).boxed()
+        self.bury_node(node, false).boxed()
+    }
+
+    fn lay_down(&self, node: Origin) -> BoxFuture<'_, Result<(), EngineError>> {
+        async move { self.bury_node(node, true).await.map(drop) }.boxed()
     }
 
     fn lease(&self) -> Duration {
@@ -254,7 +263,7 @@ impl Redis {
         let last_for = keep.map_or(0, |(_, time)| time.as_millis());
         vec![
             topic.into(),
-            fresh_epoch(append).to_string().into(),
+            fresh_epoch(append.entry.origin).to_string().into(),
             epoch.into(),
             number.to_string().into(),
             Value::Bytes(entry),
@@ -269,16 +278,18 @@ impl Redis {
     }
 
     /// As `facts.lua` lists them.
-    fn fact_keys(&self, telling: &Telling) -> [String; 6] {
+    fn fact_keys(&self, telling: &Telling) -> Vec<String> {
         let (namespace, partition) = (&self.shared.namespace, Partition::of(&telling.channel));
-        [
+        let mut keys = vec![
             namespace.facts(&telling.channel),
             namespace.users(&telling.channel),
             namespace.occupied(partition),
             namespace.channels_of(telling.node, partition),
             namespace.taken(partition),
             namespace.tombstone(telling.node, partition),
-        ]
+        ];
+        keys.extend(self.ledger_keys(partition));
+        keys
     }
 
     /// As `facts.lua` lists them.
@@ -295,6 +306,7 @@ impl Redis {
             flag(telling.whole),
             Value::Bytes(change),
         ];
+        args.extend(self.deciding(telling));
         for claim in &telling.users {
             args.push(claim.user_id.as_str().into());
             args.push(match &claim.member {
@@ -305,6 +317,7 @@ impl Redis {
                 None => "".into(),
             });
             args.push(flag(claim.known));
+            args.push(self.proof_of(telling, &claim.user_id));
         }
         args
     }
@@ -367,9 +380,9 @@ fn position(epoch: &Value, number: &Value) -> Result<Option<Position>, EngineErr
 
 /// The origin is random and the count never comes back: no two epochs are the same.
 #[expect(clippy::cast_possible_truncation, reason = "half of the random bits are enough")]
-fn fresh_epoch(append: &Append) -> u64 {
+pub(super) fn fresh_epoch(node: Origin) -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    (append.entry.origin.0 as u64).wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
+    (node.0 as u64).wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A node as a field of a hash names it.
@@ -383,7 +396,7 @@ fn node_of(field: &str) -> Option<Origin> {
 }
 
 /// A yes or no among a script's arguments.
-fn flag(is_so: bool) -> Value {
+pub(super) fn flag(is_so: bool) -> Value {
     if is_so { "1".into() } else { "0".into() }
 }
 

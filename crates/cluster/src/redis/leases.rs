@@ -8,7 +8,7 @@ use fred::types::{ClusterHash, CustomCommand, Value};
 use gema_protocol::channel::ChannelName;
 
 use super::Redis;
-use super::commands::{fields, node_field};
+use super::commands::{fields, flag, node_field};
 use super::link::{down, unix_us};
 use super::script::Script;
 use crate::clock::Look;
@@ -22,7 +22,7 @@ const TOMBSTONE: Duration = Duration::from_secs(3_600);
 /// Channels that one call of a script takes a node out of; Redis serves nobody else meanwhile.
 const CHANNELS: usize = 500;
 static RENEW: Script = Script::new(include_str!("renew.lua"));
-static REAP: Script = Script::new(include_str!("reap.lua"));
+static REAP: Script = Script::new(concat!(include_str!("hooks.lua"), include_str!("reap.lua")));
 static BURY: Script = Script::new(include_str!("bury.lua"));
 
 impl Redis {
@@ -55,8 +55,9 @@ impl Redis {
         }
     }
 
-    pub(super) async fn bury_node(&self, node: Origin) -> Result<bool, EngineError> {
-        let args = vec![node_field(node).into(), TOMBSTONE.as_secs().to_string().into()];
+    /// `later`: somebody else is to forget it.
+    pub(super) async fn bury_node(&self, node: Origin, later: bool) -> Result<bool, EngineError> {
+        let args = vec![node_field(node).into(), TOMBSTONE.as_secs().to_string().into(), flag(later)];
         let answer = self.call(&BURY, &self.lease_keys(node), args).await?;
         Ok(answer.as_i64() == Some(1))
     }
@@ -100,10 +101,14 @@ impl Redis {
             namespace.taken(partition),
             namespace.occupied(partition),
         ];
+        keys.extend(self.ledger_keys(partition));
+        let [wanted, grace] = self.decisions();
         let mut args: Vec<Value> = vec![
             node_field(node).into(),
             TOMBSTONE.as_secs().to_string().into(),
             CHANNELS.to_string().into(),
+            wanted,
+            grace,
         ];
         for channel in channels {
             keys.extend([namespace.facts(channel), namespace.users(channel)]);

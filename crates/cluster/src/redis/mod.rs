@@ -8,6 +8,7 @@
 mod address;
 mod commands;
 mod complaints;
+mod hooks;
 mod leases;
 mod link;
 mod queries;
@@ -35,8 +36,10 @@ use crate::name::{Namespace, Partition};
 use crate::replica::Delta;
 use crate::seal::Sealer;
 use crate::telling::decode;
+use crate::webhook::Rules;
 pub use address::Address;
 use complaints::Complaints;
+use hooks::Relied;
 use leases::{dead_node, death_topic};
 use link::{Current, Link};
 
@@ -78,6 +81,10 @@ struct Shared {
     denied: Complaints,
     /// Why there was no link when one was tried last.
     trouble: Mutex<Option<EngineError>>,
+    /// Which webhooks are decided about.
+    rules: RwLock<Option<Rules>>,
+    /// What of this node's channels was confirmed when, if there are webhooks.
+    relied: Mutex<HashMap<ChannelName, Relied>>,
 }
 
 impl Redis {
@@ -100,6 +107,8 @@ impl Redis {
             refused: Complaints::default(),
             denied: Complaints::default(),
             trouble: Mutex::default(),
+            rules: RwLock::new(None),
+            relied: Mutex::default(),
         });
         let ending = CancellationToken::new();
         tokio::spawn(ending.clone().run_until_cancelled_owned(keep(shared.clone(), builder)));

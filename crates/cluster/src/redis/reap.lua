@@ -1,12 +1,16 @@
 -- Takes away what a dead node said of one partition; called until nothing is left. Whoever calls it, and however many do at
 -- once, the result is the same.
 --
--- KEYS: the node's tombstone, channels of the node, numbers taken from nodes, occupied channels, then for each channel to
---       be done: facts, users.
--- ARGV: node, seconds the tombstone stands, most channels at a time, then for each channel: name, topic, sealed notice.
+-- Webhooks that follow are the dead node's, as if it had told; its successor takes them over afterwards.
+--
+-- KEYS: the node's tombstone, channels of the node, numbers taken from nodes, occupied channels; proofs, records and entries
+--       of `hooks.lua`; then for each channel to be done: facts, users.
+-- ARGV: node, seconds the tombstone stands, most channels at a time, which webhooks are wanted, milliseconds of grace, then
+--       for each channel: name, topic, sealed notice.
 -- Returns names of channels that are still to be done.
 local node = ARGV[1]
 local mine = node .. '/'
+local hooks = webhooks(KEYS[5], KEYS[6], KEYS[7], ARGV[4], ARGV[5], node)
 
 -- First of all: from now on nothing that the node says is taken.
 redis.call('SET', KEYS[1], '', 'EX', ARGV[2])
@@ -25,13 +29,16 @@ local function take(key, field, count)
   return left
 end
 
-local function take_users(facts, users)
+local function take_users(facts, users, channel)
   local changed = false
   for _, field in ipairs(redis.call('HKEYS', facts)) do
     budget = budget - 1
     if string.sub(field, 1, #mine) == mine then
       redis.call('HDEL', facts, field)
-      take(users, string.sub(field, #mine + 1), 1)
+      local user = string.sub(field, #mine + 1)
+      if take(users, user, 1) == 0 then
+        hooks.went(channel, user)
+      end
       changed = true
     end
   end
@@ -42,7 +49,11 @@ local function take_count(facts, channel)
   local count = tonumber(redis.call('HGET', facts, '#' .. node) or 0) or 0
   redis.call('HDEL', facts, '#' .. node)
   if count > 0 then
-    take(KEYS[4], channel, count)
+    local left = take(KEYS[4], channel, count)
+    hooks.counted(channel, left)
+    if left == 0 then
+      hooks.went(channel)
+    end
   end
   return count > 0
 end
@@ -59,13 +70,13 @@ local function announce(facts, channel, topic, notice)
   redis.call('SPUBLISH', topic, string.format('gone:%.0f:%.0f:', follows, version) .. notice)
 end
 
-for i = 0, (#KEYS - 4) / 2 - 1 do
-  local facts, users = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
-  local channel, topic, notice = ARGV[4 + 3 * i], ARGV[5 + 3 * i], ARGV[6 + 3 * i]
+for i = 0, (#KEYS - 7) / 2 - 1 do
+  local facts, users = KEYS[8 + 2 * i], KEYS[9 + 2 * i]
+  local channel, topic, notice = ARGV[6 + 3 * i], ARGV[7 + 3 * i], ARGV[8 + 3 * i]
   if budget <= 0 then
     break
   end
-  local had_users = take_users(facts, users)
+  local had_users = take_users(facts, users, channel)
   local had_count = take_count(facts, channel)
   redis.call('SREM', KEYS[2], channel)
   if had_users or had_count then

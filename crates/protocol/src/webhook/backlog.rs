@@ -4,6 +4,7 @@
 //! often it is tried. Events of other channels go on meanwhile.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use super::event::Event;
 use crate::channel::ChannelName;
@@ -21,6 +22,7 @@ pub struct BatchSize {
 #[derive(Debug)]
 pub struct Batch {
     events: Vec<Event>,
+    oldest: Duration,
 }
 
 impl Batch {
@@ -28,6 +30,12 @@ impl Batch {
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// When the first of them began to wait.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        self.oldest
     }
 }
 
@@ -47,12 +55,15 @@ pub struct Backlog {
     refused: u64,
 }
 
-/// One channel's events that wait, each with its number among all.
+/// One channel's events that wait.
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: VecDeque<(u64, Event)>,
+    waiting: VecDeque<Waiting>,
     busy: bool,
 }
+
+/// An event with its number among all, and the time since which it waits.
+type Waiting = (u64, Duration, Event);
 
 impl Backlog {
     /// Empty, with room for `bound` bytes.
@@ -62,24 +73,39 @@ impl Backlog {
         Self { channels, ready, ready_events: 0, bytes: 0, len: 0, bound, newest: 0, refused: 0 }
     }
 
-    /// Appends an event, or counts it as refused when there is no room.
-    pub fn push(&mut self, event: Event) {
+    /// Appends an event at this time, or counts it as refused (false) when there is no room.
+    pub fn push(&mut self, event: Event, now: Duration) -> bool {
         if self.bytes + event.size() > event.kind().share(self.bound) {
             self.refused += 1;
-            return;
+            return false;
         }
         self.bytes += event.size();
         self.len += 1;
         self.newest += 1;
         let channel = event.channel().clone();
         let lane = self.channels.entry(channel.clone()).or_default();
-        lane.waiting.push_back((self.newest, event));
+        lane.waiting.push_back((self.newest, now, event));
         if !lane.busy {
             self.ready_events += 1;
             if lane.waiting.len() == 1 {
                 self.ready.push_back(channel);
             }
         }
+        true
+    }
+
+    /// A batch that somebody else has made and that is sent first: until it is finished, other events of its channels wait.
+    pub fn take_over(&mut self, events: Vec<Event>, oldest: Duration) -> Batch {
+        for event in &events {
+            self.bytes += event.size();
+            self.len += 1;
+            let lane = self.channels.entry(event.channel().clone()).or_default();
+            if !std::mem::replace(&mut lane.busy, true) {
+                self.ready_events -= lane.waiting.len();
+            }
+        }
+        self.ready.retain(|channel| self.channels.get(channel).is_some_and(|lane| !lane.busy));
+        Batch { events, oldest }
     }
 
     /// How many were refused since the last call.
@@ -91,6 +117,13 @@ impl Backlog {
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Of those that wait, the ones of which nobody keeps a copy.
+    #[must_use]
+    pub fn unkept(&self) -> usize {
+        let waiting = self.channels.values().flat_map(|lane| &lane.waiting);
+        waiting.filter(|(.., event)| event.ticket() == 0).count()
     }
 
     /// Is there nothing left to do?
@@ -119,9 +152,9 @@ impl Backlog {
             self.ready_events -= waited;
             self.ready.pop_front();
         }
-        batch.events.sort_unstable_by_key(|(number, _)| *number);
-        let events: Vec<_> = batch.events.into_iter().map(|(_, event)| event).collect();
-        (!events.is_empty()).then_some(Batch { events })
+        batch.events.sort_unstable_by_key(|(number, ..)| *number);
+        let oldest = batch.events.first().map(|(_, since, _)| *since)?;
+        Some(Batch { events: batch.events.into_iter().map(|(.., event)| event).collect(), oldest })
     }
 
     /// A batch was delivered or given up.
@@ -150,13 +183,13 @@ impl Backlog {
 struct Filling {
     size: BatchSize,
     bytes: usize,
-    events: Vec<(u64, Event)>,
+    events: Vec<Waiting>,
 }
 
 impl Filling {
     /// Takes a channel's events as far as there is room, and keeps the channel busy then. False when not even one fits.
     fn fill_from(&mut self, lane: &mut Lane) -> bool {
-        while let Some((_, event)) = lane.waiting.front() {
+        while let Some((.., event)) = lane.waiting.front() {
             let fits = self.bytes + event.size() <= self.size.bytes || self.events.is_empty();
             if !fits || self.events.len() >= self.size.events {
                 break;
@@ -193,7 +226,9 @@ mod tests {
 
     fn filled(bound: usize, events: &[(&str, usize)]) -> Backlog {
         let mut backlog = Backlog::new(bound);
-        events.iter().for_each(|(channel, number)| backlog.push(event(channel, *number)));
+        for (channel, number) in events {
+            backlog.push(event(channel, *number), Duration::ZERO);
+        }
         backlog
     }
 
@@ -203,7 +238,7 @@ mod tests {
         assert!(backlog.fills(SIZE));
         let first = backlog.take(SIZE).unwrap();
         assert_eq!(shown(&first), ["a1", "a3", "a4"]);
-        backlog.push(event("a", 7));
+        backlog.push(event("a", 7), Duration::ZERO);
         let second = backlog.take(SIZE).unwrap();
         assert_eq!(shown(&second), ["b2", "c5", "b6"], "in one request the order is that of all channels");
         assert!(backlog.take(SIZE).is_none());
@@ -214,6 +249,31 @@ mod tests {
         assert_eq!(shown(&third), ["a7"]);
         backlog.finished(&third);
         assert!(backlog.is_empty() && backlog.bytes == 0 && backlog.channels.is_empty());
+    }
+
+    #[test]
+    fn a_batch_of_somebody_else_keeps_its_channels_too() {
+        let mut backlog = filled(10_000, &[("a", 1), ("b", 2), ("a", 3)]);
+        let others = backlog.take_over(vec![event("a", 0), event("a", 0), event("new", 0)], Duration::ZERO);
+        backlog.push(event("new", 4), Duration::from_secs(1));
+        let own = backlog.take(SIZE).unwrap();
+        assert_eq!(shown(&own), ["b2"]);
+        assert!(backlog.take(SIZE).is_none());
+        backlog.finished(&others);
+        let rest = backlog.take(SIZE).unwrap();
+        assert_eq!(
+            (shown(&rest), rest.oldest()),
+            (vec!["a1".into(), "a3".into(), "new4".into()], Duration::ZERO)
+        );
+        [rest, own].iter().for_each(|batch| backlog.finished(batch));
+        assert!(backlog.is_empty() && backlog.bytes == 0 && backlog.channels.is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_is_not_lost() {
+        let mut backlog = filled(10_000, &[("a", 1), ("b", 2)]);
+        backlog.push(event("a", 3).with_ticket(7), Duration::ZERO);
+        assert_eq!((backlog.len(), backlog.unkept()), (3, 2));
     }
 
     #[test]
@@ -232,10 +292,10 @@ mod tests {
         let mut backlog = filled(2 * event("a", 1).size(), &[("a", 1), ("a", 2), ("a", 3)]);
         assert_eq!((backlog.len(), backlog.take_refused(), backlog.take_refused()), (2, 1, 0));
         let batch = backlog.take(SIZE).unwrap();
-        backlog.push(event("b", 1));
+        backlog.push(event("b", 1), Duration::ZERO);
         assert_eq!(backlog.take_refused(), 1);
         backlog.finished(&batch);
-        backlog.push(event("b", 1));
+        backlog.push(event("b", 1), Duration::ZERO);
         assert_eq!((backlog.len(), backlog.take_refused()), (1, 0));
     }
 
@@ -245,9 +305,10 @@ mod tests {
         let sent = Sent { event: "client-x", data: None, socket_id: "1.1".parse().unwrap(), user_id: None };
         let flood = Event::client_event(&channel, &sent);
         let mut backlog = Backlog::new(4 * flood.size());
-        (0..10).for_each(|_| backlog.push(flood.clone()));
+        let room = (0..10).filter(|_| backlog.push(flood.clone(), Duration::ZERO)).count();
+        assert_eq!(room, 3);
         assert_eq!((backlog.len(), backlog.take_refused()), (3, 7));
-        backlog.push(event("a", 1));
+        backlog.push(event("a", 1), Duration::ZERO);
         assert_eq!((backlog.len(), backlog.take_refused()), (4, 0));
     }
 
@@ -267,7 +328,7 @@ mod tests {
                 match what {
                     0 | 1 => {
                         let channel = ["a", "b", "c", "d"][which];
-                        backlog.push(event(channel, number));
+                        backlog.push(event(channel, number), Duration::ZERO);
                         pushed.entry(channel.to_owned()).or_default().push(number);
                     }
                     2 => if let Some(batch) = backlog.take(SIZE) {

@@ -21,6 +21,7 @@ pub struct Event {
     kind: Kind,
     channel: ChannelName,
     json: Arc<str>,
+    ticket: u64,
 }
 
 /// What a client sent, for [`Event::client_event`].
@@ -115,6 +116,18 @@ impl Event {
         &self.channel
     }
 
+    /// The same event, known by a number to whoever keeps a copy of it elsewhere.
+    #[must_use]
+    pub fn with_ticket(self, ticket: u64) -> Self {
+        Self { ticket, ..self }
+    }
+
+    /// What [`Event::with_ticket`] was given; 0 when nobody keeps a copy.
+    #[must_use]
+    pub fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
     /// Bytes it takes in memory and in queues, about.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -123,7 +136,7 @@ impl Event {
 
     fn encode(kind: Kind, channel: &ChannelName, fields: &Fields<'_>) -> Self {
         let json = serde_json::to_string(fields).expect("strings and numbers can be written to memory");
-        Self { kind, channel: channel.clone(), json: json.into() }
+        Self { kind, channel: channel.clone(), json: json.into(), ticket: 0 }
     }
 }
 
