@@ -12,3 +12,4 @@ mod model;
 mod sharing;
 mod stage;
 mod users;
+mod webhooks;
