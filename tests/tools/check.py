@@ -32,7 +32,8 @@ STEPS = {
     "format": ("cargo fmt --all --check", ["tools"], []),
     "house": (f"{sys.executable} {TOOLS}/house.py", [], []),
     "build": ("cargo build --locked -p gema", ["tools"], ["setup"]),
-    "rust tests": ("cargo test --locked --workspace --no-fail-fast", ["build"], []),
+    # Most of them wait, for servers and for faults: more at once than there are processors.
+    "rust tests": ("env RUST_TEST_THREADS=4 cargo test --locked --workspace --no-fail-fast", ["build"], []),
     "chaos": ("env GEMA_FAULTS=long cargo test --locked -p gema-tests --test faults --no-fail-fast", ["build"], ["setup"]),
     "clippy": ("cargo clippy --locked --workspace --all-targets -- -D warnings", ["tools"], ["rust tests"]),
     "fuzz targets": (f"{TOOLS}/fuzz-check.sh", ["tools"], ["clippy"]),

@@ -35,6 +35,8 @@ const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_TIME: Duration = Duration::from_secs(75);
 /// How often cached events whose time is over are forgotten; until then they only take room.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+/// How long a socket that has said nothing yet may still begin once everything else ends.
+const FIRST_BYTES: Duration = Duration::from_millis(500);
 /// Pause after a failed accept, which is a lack of descriptors nearly always.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -167,6 +169,9 @@ async fn sweep_caches(shared: &Shared) {
 /// One socket, until it ends or becomes a WebSocket.
 async fn serve(shared: Arc<Shared>, socket: TcpStream) {
     let _ = socket.set_nodelay(true);
+    if !has_begun(&shared, &socket).await {
+        return;
+    }
     let Some(tls) = &shared.config.tls else {
         return serve_http(shared, socket, Security::Enough).await;
     };
@@ -179,6 +184,21 @@ async fn serve(shared: Arc<Shared>, socket: TcpStream) {
         Ok(Incoming::Tls(stream)) => Box::pin(serve_http(shared, stream, Security::Enough)).await,
         Ok(Incoming::Plain(socket)) => Box::pin(serve_http(shared, socket, Security::Missing)).await,
         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+/// Waits for the first bytes; false when none come. hyper ends a connection that is told to stop before it has read
+/// anything, even if a request waits in the socket.
+async fn has_begun(shared: &Shared, socket: &TcpStream) -> bool {
+    let last_bytes = async {
+        shared.last_call.cancelled().await;
+        sleep(FIRST_BYTES).await;
+    };
+    tokio::select! {
+        biased;
+        begun = socket.readable() => begun.is_ok(),
+        () = last_bytes => false,
+        () = sleep(HEAD_TIME) => false,
     }
 }
 

@@ -102,7 +102,7 @@ async fn take_over(
     let queue_bytes = shared.config.queue_bytes;
     let registered = match admitted {
         // "Reconnect at once" would be taken literally here, hundreds of times a second. After 4100 pusher-js comes back in
-        // 1.1 s; after an HTTP error instead of the handshake, or a reset, in 15 s (measured with 8.4).
+        // 1.1 s; after an HTTP error instead of the handshake, or a reset, in 15 s (measured with pusher-js 8).
         Ok(_) if shared.is_ending() => Err((CloseCode::OverCapacity, transport)),
         Ok(app) => Registration::new(app, transport, queue_bytes, version)
             .await

@@ -14,13 +14,14 @@ use crate::stage::{Fault, Publisher, Stage, linked, listener, long, say};
 const RESUME: Duration = Duration::from_secs(10);
 /// An answer or a delivery on one node, five times what it should take at most.
 const LOCAL: Duration = Duration::from_secs(5);
-/// Who came so much later than an event was published does not get it.
-const TOO_LATE: Duration = Duration::from_millis(200);
+/// Who came so much later than an event was published does not get it. The nodes know each other's time only as well as a
+/// busy machine lets them.
+const TOO_LATE: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cuts_of_a_moment_lose_nothing() {
     let faults = [Fault::PublisherCut, Fault::SubscriberCut, Fault::BothCut, Fault::RedisEmpty];
-    let length = if long() { 30 } else { 1 };
+    let length = if long() { 30 } else { 4 };
     join_all(faults.map(|fault| survive(fault, Duration::from_secs(length)))).await;
 }
 
