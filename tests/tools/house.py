@@ -4,7 +4,7 @@
 usage: house.py [FOLDER]   Prints the measures and every breach; ends with 1 if there is one.
 
 A function counts from the line of its `fn` to the line of its closing brace, a file by its lines that are not blank.
-Unit tests (`#[cfg(test)]`, `tests.rs`, `x_tests.rs`) are left out of both. Rust is scanned, not parsed: comments and
+Unit tests (`#[cfg(test)]`, `tests.rs`) are left out of both. Rust is scanned, not parsed: comments and
 literals are blanked first, then braces are matched.
 """
 import pathlib

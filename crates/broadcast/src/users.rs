@@ -200,5 +200,4 @@ fn take(connections: &mut Vec<Arc<Outbound>>, connection: &Arc<Outbound>) -> boo
 }
 
 #[cfg(test)]
-#[path = "users_tests.rs"]
 mod tests;

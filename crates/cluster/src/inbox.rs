@@ -244,5 +244,4 @@ fn before(number: u64, entry: &Entry) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "inbox_tests.rs"]
 mod tests;

@@ -155,5 +155,4 @@ impl Lease {
 }
 
 #[cfg(test)]
-#[path = "lease_tests.rs"]
 mod tests;

@@ -308,5 +308,4 @@ impl Lane {
 }
 
 #[cfg(test)]
-#[path = "outgoing_tests.rs"]
 mod tests;

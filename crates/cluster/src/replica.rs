@@ -255,5 +255,4 @@ impl Replica {
 }
 
 #[cfg(test)]
-#[path = "replica_tests.rs"]
 mod tests;

@@ -401,5 +401,4 @@ impl User {
 }
 
 #[cfg(test)]
-#[path = "truth_tests.rs"]
 mod tests;

@@ -301,5 +301,4 @@ fn publish_url(process: &Process, at: &Listeners) -> Result<String, Failure> {
 }
 
 #[cfg(test)]
-#[path = "wiring_tests.rs"]
 mod tests;

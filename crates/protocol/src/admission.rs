@@ -98,5 +98,4 @@ fn identify(
 }
 
 #[cfg(test)]
-#[path = "admission_tests.rs"]
 mod tests;

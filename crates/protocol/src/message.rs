@@ -161,5 +161,4 @@ fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ErrorEvent> {
 }
 
 #[cfg(test)]
-#[path = "message_tests.rs"]
 mod tests;

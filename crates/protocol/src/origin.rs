@@ -137,5 +137,4 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "origin_tests.rs"]
 mod tests;

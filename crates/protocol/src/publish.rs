@@ -291,5 +291,4 @@ fn check_channels(names: &[Text<'_>], limits: &Limits) -> Result<Vec<ChannelName
 }
 
 #[cfg(test)]
-#[path = "publish_tests.rs"]
 mod tests;

@@ -211,3 +211,6 @@ fn event_of(record: &Record) -> Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,6 @@
 //! the rest is the same.
 
 mod clustered;
-#[cfg(test)]
-mod clustered_tests;
 mod delivery;
 mod desk;
 mod endpoint;

@@ -2,7 +2,7 @@
 //! act on. Each try changes one thing about the request and asks whether the signature would then be right.
 //!
 //! A sentence says more than "no" only about a request that somebody with the secret signed, and never shows secret,
-//! signature or a parameter's value. Tests are in `difference_tests.rs`; the same for a body is in [`super::body`].
+//! signature or a parameter's value. Tests are in `difference/tests.rs`; the same for a body is in [`super::body`].
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -324,5 +324,4 @@ fn shown(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "difference_tests.rs"]
 mod tests;

@@ -227,5 +227,4 @@ pub fn sign_request(
 }
 
 #[cfg(test)]
-#[path = "request_tests.rs"]
 mod tests;

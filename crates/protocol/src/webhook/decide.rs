@@ -182,5 +182,4 @@ impl Decider {
 }
 
 #[cfg(test)]
-#[path = "decide_tests.rs"]
 mod tests;

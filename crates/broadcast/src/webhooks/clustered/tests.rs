@@ -14,11 +14,11 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::post::Request;
-use super::*;
 use crate::app::Apps;
 use crate::cluster::Cluster;
 use crate::config::{AppConfig, ClusterConfig};
+use crate::webhooks::post::Request;
+use crate::webhooks::*;
 
 /// Numbers that look random and are the same each time.
 struct Dice(u64);
