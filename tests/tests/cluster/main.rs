@@ -6,6 +6,7 @@ mod contract_leases;
 mod contract_webhooks;
 mod events;
 mod failovers;
+mod garbage;
 mod kinds;
 mod lives;
 mod nodes;

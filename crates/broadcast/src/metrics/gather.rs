@@ -168,7 +168,7 @@ const WEBHOOKS: [Counted<WebhookCounts>; 3] = [
     ("gema_webhook_events_dropped_total", "Events that were given up.", |w| w.dropped.get()),
 ];
 
-const CLUSTER: [Counted<Node>; 7] = [
+const CLUSTER: [Counted<Node>; 8] = [
     ("gema_cluster_events_told_total", "Events that Redis has taken for the other servers.", |n| {
         read(&n.flow().told)
     }),
@@ -192,6 +192,11 @@ const CLUSTER: [Counted<Node>; 7] = [
     ("gema_cluster_nodes_reaped_total", "Dead servers that this server buried.", |n| {
         read(&n.deaths().nodes_reaped)
     }),
+    (
+        "gema_cluster_messages_refused_total",
+        "What Redis had that no server of ours wrote, or that could not be read.",
+        Node::refused,
+    ),
 ];
 
 fn read(count: &AtomicU64) -> u64 {

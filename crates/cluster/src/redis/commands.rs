@@ -41,7 +41,11 @@ impl Engine for Redis {
         async move {
             let answer =
                 self.call(&APPEND, &self.log_keys(&append.channel), self.append_args(append, keep)).await?;
-            let [taken, epoch, number]: [Value; 3] = fields(answer)?;
+            let [taken, epoch, number, foreign]: [Value; 4] = fields(answer)?;
+            if foreign.as_i64() == Some(1) {
+                self.shared
+                    .refuse(&append.channel, "a log that somebody else has written to; it begins anew");
+            }
             let at = position(&epoch, &number)?;
             match (taken.as_i64(), at) {
                 (Some(1), Some(at)) => Ok(Answer::Appended(at)),
@@ -367,13 +371,9 @@ pub(super) fn fields<const N: usize>(value: Value) -> Result<[Value; N], EngineE
     fields.try_into().map_err(|_| EngineError::Answer("a list of another length"))
 }
 
-/// `None` for an empty epoch: there is no log.
+/// `None` for an epoch that is empty, or none of ours: there is no log.
 fn position(epoch: &Value, number: &Value) -> Result<Option<Position>, EngineError> {
-    let epoch = epoch.as_str().unwrap_or_default();
-    if epoch.is_empty() {
-        return Ok(None);
-    }
-    let epoch = epoch.parse().map_err(|_| EngineError::Answer("an epoch that is no number"))?;
+    let Some(epoch) = epoch.as_str().and_then(|epoch| epoch.parse().ok()) else { return Ok(None) };
     let number = number.as_u64().ok_or(EngineError::Answer("a number that is none"))?;
     Ok(Some(Position { epoch, number }))
 }
