@@ -40,6 +40,8 @@ pub enum Notice {
     Up,
     /// The link is down; nothing more comes until [`Notice::Up`].
     Down,
+    /// Something of what this node said of its clients was found damaged: it is to be told again.
+    Lost,
     /// An entry was published to a topic that this node holds; perhaps its own.
     Entry {
         /// The channel.

@@ -6,7 +6,7 @@
 //! other channels about ten times a second. After each reconnect everything is told again, partition by partition: first
 //! the node looks which channels it is said to be in. Pure: the owner does what [`Truth::next`] says and brings the answer.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -229,16 +229,29 @@ impl Truth {
         }
     }
 
-    /// Users whom the node is said to have in a channel. Those it does not have are taken back.
+    /// Users whom the node is said to have in a channel. Those it does not have are taken back; when others were confirmed that
+    /// are not among them, the place has lost something, and everything is told again.
     pub fn is_said<'a>(&mut self, name: &ChannelName, users: impl Iterator<Item = &'a str>, now: Duration) {
         let Some(channel) = self.channels.get_mut(name) else { return };
         let before = channel.dirty.len();
-        for id in users.filter(|id| !channel.users.contains_key(*id)).collect::<Vec<_>>() {
+        let said: HashSet<&str> = users.collect();
+        let is_lost = |(id, user): (&String, &User)| user.known && !said.contains(id.as_str());
+        channel.whole |= channel.users.iter().any(is_lost);
+        let is_lost = channel.whole;
+        for id in said.into_iter().filter(|id| !channel.users.contains_key(*id)).collect::<Vec<_>>() {
             let ghost = User { member: Bytes::new(), connections: 0, known: false };
             channel.users.insert(id.to_owned(), ghost);
             channel.dirty.insert(id.to_owned());
         }
-        if channel.dirty.len() > before {
+        if is_lost || channel.dirty.len() > before {
+            self.enqueue(name, now);
+        }
+    }
+
+    /// The node is said to have nobody in a channel. Told again if the opposite was confirmed.
+    pub fn is_not_said(&mut self, name: &ChannelName, now: Duration) {
+        if let Some(channel) = self.channels.get_mut(name).filter(|channel| channel.known) {
+            channel.whole = true;
             self.enqueue(name, now);
         }
     }

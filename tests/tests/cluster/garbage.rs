@@ -1,8 +1,14 @@
 //! What somebody else writes to the keys and topics of a cluster: it harms nobody, is counted, and is written over.
 
-use gema_tests::Redis;
+use std::time::Duration;
 
-use crate::servers::{pair, stop};
+use gema_tests::{Client, PATIENCE, Redis};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::servers::{Node, pair, stop};
+
+const ROOM: &str = "presence-room";
 
 /// Makes every key that matches something that it is not. Returns how many there were.
 const OTHER_TYPES: &str = "
@@ -65,4 +71,54 @@ async fn a_log_that_somebody_else_wrote_over_begins_anew() {
     }
     drop((at_a, at_b));
     stop(a, b).await;
+}
+
+/// Until a newcomer at one server is told of, at the other; whatever else is heard meanwhile.
+async fn is_seen(at: &Node, watcher: &mut Client, user: &str) -> Client {
+    let mut client = at.client().await;
+    client.join(&at.app, ROOM, &json!({"user_id": user}).to_string()).await;
+    let seen =
+        async { while watcher.expect("pusher_internal:member_added").await.inner()["user_id"] != user {} };
+    timeout(PATIENCE, seen).await.expect("told of in time");
+    client
+}
+
+/// Until both servers name exactly these users, and count them.
+async fn agree(nodes: [&Node; 2], users: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    let all: Vec<_> = users.iter().map(|id| json!({"id": id})).collect();
+    let expected = (json!({"users": all}), json!({"occupied": true, "user_count": users.len()}));
+    for node in nodes {
+        loop {
+            let mut listed = node.api().get(&format!("/channels/{ROOM}/users"), &[]).await.ok();
+            if let Some(listed) = listed["users"].as_array_mut() {
+                listed.sort_by_key(|user| user["id"].to_string());
+            }
+            let counted = node.api().get(&format!("/channels/{ROOM}"), &[("info", "user_count")]).await.ok();
+            if (&listed, &counted) == (&expected.0, &expected.1) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{listed} {counted}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_that_somebody_else_wrote_over_are_told_again() {
+    for script in [OTHER_TYPES, OTHER_VALUES] {
+        let redis = Redis::start().await;
+        let (a, b) = pair(&redis).await;
+        let mut at_a = a.client().await;
+        at_a.join(&a.app, ROOM, &json!({"user_id": "ann"}).to_string()).await;
+        let mut at_b = is_seen(&b, &mut at_a, "bob").await;
+        spoil(&redis, script, "gema:*");
+        let one = is_seen(&a, &mut at_b, "cem").await;
+        let two = is_seen(&b, &mut at_a, "dan").await;
+        agree([&a, &b], &["ann", "bob", "cem", "dan"]).await;
+        drop((one, at_a));
+        agree([&a, &b], &["bob", "dan"]).await;
+        drop((two, at_b));
+        stop(a, b).await;
+    }
 }

@@ -65,6 +65,10 @@ impl Hearing {
         match notice {
             Notice::Up => self.on_link(),
             Notice::Down => self.on_loss(),
+            Notice::Lost => {
+                self.shared.truth.lock().tell_everything(self.shared.now());
+                self.shared.to_claim.notify_one();
+            }
             Notice::Webhooks { partition, pause } => self.shared.agenda.look(partition, pause),
             Notice::Entry { channel, at, entry } => self.on_entry(&channel, at, entry),
             Notice::Delta { channel, delta } => self.on_delta(&channel, delta),
@@ -156,12 +160,16 @@ impl Hearing {
         }
     }
 
-    /// A memory that came back may name users whom this node has no more.
+    /// A memory that came back may name users whom this node has no more; one that somebody else has written over may have
+    /// lost those that it has.
     fn check_own(&self, channel: &ChannelName, snapshot: &Snapshot) {
         let node = self.shared.identity.current();
         let own = snapshot.facts.iter().filter(|fact| fact.node == node);
         let mut truth = self.shared.truth.lock();
         truth.is_said(channel, own.map(|fact| fact.user_id.as_str()), self.shared.now());
+        if !snapshot.counts.iter().any(|(of, _)| *of == node) {
+            truth.is_not_said(channel, self.shared.now());
+        }
         self.shared.to_claim.notify_one();
     }
 

@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use fred::interfaces::{ClientLike, KeysInterface};
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::types::Value;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gema_protocol::channel::ChannelName;
@@ -14,7 +13,7 @@ use tokio::time::timeout;
 use super::link::down;
 use super::script::Script;
 use super::{MOST_BYTES, Redis, bytes_of};
-use crate::engine::{Asked, Counts, Engine, EngineError, Kept};
+use crate::engine::{Asked, Counts, Engine, EngineError, Kept, Notice};
 use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
 use crate::lease::{Renewal, Renewed};
@@ -25,12 +24,22 @@ use crate::telling::{LONGEST_NAME, Telling, Told};
 
 /// How long one command may take; then the link counts as down.
 const COMMAND_TIME: Duration = Duration::from_secs(2);
+/// Most subscriptions that one node can have in a channel. Sums of what is found stay far from the end of the numbers.
+const MOST_COUNT: u64 = 1 << 40;
 /// Bytes that the log of one channel may hold.
 const LOG_BYTES: usize = 4 * 1024 * 1024;
 static APPEND: Script = Script::over(&["hash", "stream", "string"], include_str!("append.lua"));
 static PAGE: Script = Script::over(&["hash", "stream", "string"], include_str!("page.lua"));
-static FACTS: Script = Script::new(concat!(include_str!("hooks.lua"), include_str!("facts.lua")));
-static SNAPSHOT: Script = Script::new(include_str!("snapshot.lua"));
+static FACTS: Script = Script::over(
+    &["hash", "hash", "hash", "set", "hash", "string", "hash", "hash", "zset"],
+    concat!(include_str!("hooks.lua"), include_str!("facts.lua")),
+);
+static SNAPSHOT: Script = Script::over(&["hash"], include_str!("snapshot.lua"));
+static CHANNELS_OF: Script = Script::over(&["set"], "return redis.call('SMEMBERS', KEYS[1])");
+static LAST: Script = Script::over(
+    &["string"],
+    "return {redis.call('GETRANGE', KEYS[1], 0, ARGV[1]), redis.call('PTTL', KEYS[1])}",
+);
 
 impl Engine for Redis {
     fn append<'a>(
@@ -77,16 +86,13 @@ impl Engine for Redis {
         channel: &'a ChannelName,
     ) -> BoxFuture<'a, Result<Option<Kept>, EngineError>> {
         async move {
-            let link = self.shared.link()?;
             let key = self.shared.namespace.last_event(channel);
-            let sealed: Result<Value, _> = self
-                .within(async { link.commands.getrange(&key, 0, MOST_BYTES + 1).await.map_err(down) })
-                .await;
-            let left: i64 = self.within(async { link.commands.pttl(&key).await.map_err(down) }).await?;
-            // A time below 0 says that there is none, or that the event went between the two questions.
-            let time = u64::try_from(left).ok().map(Duration::from_millis);
-            let text =
-                bytes_of(&sealed?, MOST_BYTES).and_then(|sealed| self.shared.read(&key, &sealed, text));
+            let most = (MOST_BYTES + 1).to_string().into();
+            let answer = self.call(&LAST, std::slice::from_ref(&key), vec![most]).await?;
+            let [sealed, left]: [Value; 2] = fields(answer)?;
+            // A time below 0 says that there is none.
+            let time = left.as_u64().map(Duration::from_millis);
+            let text = bytes_of(&sealed, MOST_BYTES).and_then(|sealed| self.shared.read(&key, &sealed, text));
             let text = time.and_then(|_| text.map_err(|why| self.shared.refuse(channel, &why)).ok());
             Ok(text.zip(time))
         }
@@ -118,11 +124,10 @@ impl Engine for Redis {
         partition: Partition,
     ) -> BoxFuture<'a, Result<Vec<ChannelName>, EngineError>> {
         async move {
-            let link = self.shared.link()?;
-            let key = self.shared.namespace.channels_of(node, partition);
-            let command = CustomCommand::new_static("SMEMBERS", ClusterHash::FirstKey, false);
-            let names: Vec<Value> =
-                self.within(async { link.commands.custom(command, vec![key]).await.map_err(down) }).await?;
+            let keys = [self.shared.namespace.channels_of(node, partition)];
+            let Value::Array(names) = self.call(&CHANNELS_OF, &keys, Vec::new()).await? else {
+                return Err(EngineError::Answer("SMEMBERS"));
+            };
             Ok(own_channels(&names, partition))
         }
         .boxed()
@@ -234,6 +239,10 @@ impl Redis {
             self.shared.explain(&link, error);
         }
         let called = called?;
+        if !called.healed.is_empty() && std::ptr::eq(script, &raw const FACTS) {
+            // A node that does not read its notices loses its link, and tells everything afterwards.
+            let _ = self.shared.notices.try_send(Notice::Lost);
+        }
         for key in called.healed {
             if self.shared.refused.is_first("the type of a key") {
                 tracing::warn!(
@@ -341,8 +350,7 @@ impl Redis {
             let node = node_of(node)?;
             let sealed = sealed.as_bytes().map(Bytes::copy_from_slice)?;
             let opened = self.shared.sealer.open(&self.member_topic(channel, node, user), &sealed);
-            let member =
-                opened.inspect_err(|error| tracing::warn!(%channel, %error, "dropped a member")).ok()?;
+            let member = opened.map_err(|error| self.shared.refuse(channel, &error.to_string())).ok()?;
             Some(Fact { node, user_id: user.to_owned(), member: Some(member) })
         };
         Ok(pairs.iter().filter_map(read).collect())
@@ -404,7 +412,10 @@ pub(super) fn flag(is_so: bool) -> Value {
 fn counts_of(flat: Value) -> Result<Vec<(Origin, u64)>, EngineError> {
     let Value::Array(flat) = flat else { return Err(EngineError::Answer("snapshot.lua")) };
     let (pairs, _) = flat.as_chunks::<2>();
-    let read = |[node, count]: &[Value; 2]| Some((node_of(node.as_str()?.as_ref())?, count.as_u64()?));
+    let read = |[node, count]: &[Value; 2]| {
+        let count = count.as_u64().filter(|count| *count <= MOST_COUNT)?;
+        Some((node_of(node.as_str()?.as_ref())?, count))
+    };
     Ok(pairs.iter().filter_map(read).collect())
 }
 

@@ -15,29 +15,50 @@ local subscriptions, known, whole, change = tonumber(ARGV[5]), ARGV[6] == '1', A
 local wanted, proof, relied, relied_number = ARGV[9], ARGV[11], ARGV[12], tonumber(ARGV[13])
 local first_user, changed = 15, false
 
+-- A key of another type ends the script here, before anything is written; it is deleted then, and the script called again.
+-- Facts without users are not to be used on.
+local users = redis.pcall('HLEN', KEYS[2])
+if type(users) == 'table' and string.find(users.err, 'WRONGTYPE', 1, true) then
+  redis.call('DEL', KEYS[1])
+end
+for _, i in ipairs({ 1, 2, 3, 5, 7, 8 }) do
+  redis.call('HLEN', KEYS[i])
+end
+redis.call('SRANDMEMBER', KEYS[4])
+redis.call('ZCARD', KEYS[9])
+
 if redis.call('EXISTS', KEYS[6]) == 1 then
   return {0, 0}
 end
 -- Bytes of an abandoned connection may arrive seconds later: only a higher number is believed.
-local taken = tonumber(redis.call('HGET', KEYS[5], node) or 0) or 0
+local taken = natural(redis.call('HGET', KEYS[5], node)) or 0
 if number <= taken then
   return {2, taken}
 end
 redis.call('HSET', KEYS[5], node, number)
 
+-- What facts and counts say must fit together. Where it does not, somebody else has written or deleted: then they are lost,
+-- and because this version follows none, all nodes look and tell again what they have.
+local before, follows = natural(redis.call('HGET', KEYS[1], '#' .. node)), natural(redis.call('HGET', KEYS[1], '@'))
+local occupied, lost = natural(redis.call('HGET', KEYS[3], channel)), false
+if not (before and follows and occupied) or occupied < before or (follows == 0 and occupied > 0) then
+  redis.call('DEL', KEYS[1], KEYS[2])
+  before, follows, occupied, lost = 0, 0, 0, true
+end
+
 local hooks, epoch = webhooks(KEYS[7], KEYS[8], KEYS[9], wanted, ARGV[10], node), ''
 if wanted ~= '' then
   epoch = redis.call('HGET', KEYS[5], '@')
   -- A memory that lacks what it had confirmed is a new one.
-  if not epoch or taken < relied_number then
+  if lost or not epoch or taken < relied_number or #epoch > 20 or not string.match(epoch, '^%d+$') then
     epoch = ARGV[14]
     redis.call('HSET', KEYS[5], '@', epoch)
   end
 end
 local forgot = relied ~= '' and relied ~= epoch
 
-local before = tonumber(redis.call('HGET', KEYS[1], '#' .. node) or 0) or 0
-local total = redis.call('HINCRBY', KEYS[3], channel, subscriptions - before)
+local total = occupied + subscriptions - before
+redis.call('HSET', KEYS[3], channel, string.format('%.0f', total))
 if total > 0 and total <= subscriptions - before then
   hooks.came(channel, nil, proof, known and forgot)
 end
@@ -46,9 +67,16 @@ if subscriptions ~= before then
   hooks.counted(channel, math.max(total, 0), proof, forgot)
 end
 
+-- How many nodes have the user now.
+local function add(user, nodes)
+  local now = math.max(0, (natural(redis.call('HGET', KEYS[2], user)) or 0) + nodes)
+  redis.call('HSET', KEYS[2], user, string.format('%.0f', now))
+  return now
+end
+
 local function enter(user, member, is_known, seal)
   if redis.call('HSET', KEYS[1], node .. '/' .. user, member) == 1 then
-    if redis.call('HINCRBY', KEYS[2], user, 1) == 1 then
+    if add(user, 1) == 1 then
       hooks.came(channel, user, seal, is_known and forgot)
     end
     changed = true
@@ -57,7 +85,7 @@ end
 
 local function leave(user, is_known, seal)
   if redis.call('HDEL', KEYS[1], node .. '/' .. user) == 1 then
-    if redis.call('HINCRBY', KEYS[2], user, -1) <= 0 then
+    if add(user, -1) <= 0 then
       redis.call('HDEL', KEYS[2], user)
       hooks.went(channel, user, seal)
     end
@@ -96,6 +124,7 @@ else
 end
 if total <= 0 then
   redis.call('HDEL', KEYS[3], channel)
+  redis.call('DEL', KEYS[2])
   if before > 0 then
     hooks.went(channel, nil, proof)
   elseif known and forgot then
@@ -103,9 +132,8 @@ if total <= 0 then
   end
 end
 
-local follows = tonumber(redis.call('HGET', KEYS[1], '@') or 0) or 0
 -- Somebody who left while everything was forgotten is unknown here, and yet to be told.
-if not changed and not (whole and subscriptions == 0) then
+if not changed and not lost and not (whole and subscriptions == 0) then
   return {1, follows, hooks.wake, epoch}
 end
 -- Versions are this server's time, and rise even when that does not.

@@ -10,6 +10,12 @@
 --   time and its id, both in microseconds with 16 digits.
 local MOST_ENTRIES, COUNTED_AT_ONCE, COUNT_PAUSE, FORGOTTEN_PAUSE = 65536, 100, 5000000, 10000000
 
+-- The number in a field, 0 for a field that is not there; nil for what no script of ours can have written.
+local function natural(text)
+  local number = tonumber(text or 0)
+  return number and number >= 0 and number < 2 ^ 53 and number % 1 == 0 and number or nil
+end
+
 local function digits(number)
   return string.format('%016.0f', number)
 end
@@ -21,7 +27,10 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
 
   local function lane(channel)
     local owner, count = string.match(redis.call('HGET', records, '+' .. channel) or '', '^(%x+) (%d+)$')
-    return owner, tonumber(count or 0)
+    if not owner or #owner ~= 32 or not natural(count) then
+      return nil, 0
+    end
+    return owner, tonumber(count)
   end
 
   local function set_lane(channel, owner, count)
@@ -34,10 +43,10 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
 
   local function add(owner, class, pause, kind, count, proof, channel, user)
     if redis.call('ZCARD', entries) >= MOST_ENTRIES then
-      redis.call('HINCRBY', records, '!', 1)
+      redis.call('HSET', records, '!', (natural(redis.call('HGET', records, '!')) or 0) + 1)
       return nil
     end
-    local id = math.max(now, (tonumber(redis.call('HGET', records, '@')) or 0) + 1)
+    local id = math.max(now, (natural(redis.call('HGET', records, '@')) or 0) + 1)
     local entry = owner .. class .. digits(math.max(id, now + pause)) .. digits(id)
     redis.call('HSET', records, '@', digits(id), digits(id), table.concat({ kind, count, proof, '-', channel, user }, ' '))
     redis.call('ZADD', entries, 0, entry)
@@ -60,6 +69,12 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
     redis.call('HDEL', records, string.sub(entry, 50))
   end
 
+  -- The entry that is noted under a name, if it still waits.
+  local function noted(name)
+    local entry = redis.call('HGET', records, name)
+    return entry and redis.call('ZSCORE', entries, entry) and entry
+  end
+
   local function concerns(letter, channel)
     return string.find(wanted, letter, 1, true) and string.sub(channel, 1, 1) ~= '#'
   end
@@ -71,7 +86,7 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
     end
     local subject = user and channel .. '/' .. user or channel
     redis.call('HSET', proofs, subject, proof)
-    local gone = redis.call('HGET', records, '-' .. subject)
+    local gone = noted('-' .. subject)
     if gone then
       redis.call('HDEL', records, '-' .. subject)
       forget(gone)
@@ -88,7 +103,7 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
     local subject = user and channel .. '/' .. user or channel
     proof = redis.call('HGET', proofs, subject) or proof
     redis.call('HDEL', proofs, subject)
-    if not proof or redis.call('HEXISTS', records, '-' .. subject) == 1 then
+    if not proof or noted('-' .. subject) then
       return
     end
     local pause = forgotten and math.max(grace, FORGOTTEN_PAUSE) or grace
@@ -104,7 +119,7 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
     if not proof or not concerns('s', channel) or string.sub(channel, 1, 9) == 'presence-' then
       return
     end
-    local waiting = redis.call('HGET', records, '#' .. channel)
+    local waiting = noted('#' .. channel)
     if known or total > COUNTED_AT_ONCE then
       if waiting then
         local record = table.concat({ 's', total, proof, '-', channel, '' }, ' ')
@@ -141,7 +156,7 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
       return 0
     end
     local first = redis.call('ZRANGEBYLEX', entries, '[' .. node .. 'w', '(' .. node .. 'x', 'LIMIT', 0, 1)[1]
-    return first and math.max(0, math.ceil((tonumber(string.sub(first, 34, 49)) - now) / 1000)) or -1
+    return first and math.max(0, math.ceil(((natural(string.sub(first, 34, 49)) or 0) - now) / 1000)) or -1
   end
 
   hooks.now, hooks.lane, hooks.set_lane, hooks.forget = now, lane, set_lane, forget

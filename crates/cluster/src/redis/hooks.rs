@@ -19,13 +19,21 @@ use crate::webhook::{
     AT_ONCE, Answer, Dead, LONGEST_PARCEL, Parcel, Place, Record, Rules, Settled, Taken, Webhooks, subject,
 };
 
-static TAKE: Script = Script::new(concat!(include_str!("hooks.lua"), include_str!("take.lua")));
-static HANDED: Script = Script::new(concat!(include_str!("hooks.lua"), include_str!("handed.lua")));
-static SETTLE: Script = Script::new(concat!(include_str!("hooks.lua"), include_str!("settle.lua")));
-static ADOPT: Script = Script::new(concat!(include_str!("hooks.lua"), include_str!("adopt.lua")));
-static KEEP: Script = Script::new(include_str!("keep.lua"));
-static KEPT: Script = Script::new(include_str!("kept.lua"));
-static SUCCESSOR: Script = Script::new(include_str!("successor.lua"));
+/// Of [`Redis::record_keys`].
+const RECORD_TYPES: &[&str] = &["hash", "hash", "zset", "string"];
+static TAKE: Script =
+    Script::over(RECORD_TYPES, concat!(include_str!("hooks.lua"), include_str!("take.lua")));
+static HANDED: Script =
+    Script::over(RECORD_TYPES, concat!(include_str!("hooks.lua"), include_str!("handed.lua")));
+static SETTLE: Script =
+    Script::over(RECORD_TYPES, concat!(include_str!("hooks.lua"), include_str!("settle.lua")));
+static ADOPT: Script = Script::over(
+    &["hash", "hash", "zset", "hash", "string"],
+    concat!(include_str!("hooks.lua"), include_str!("adopt.lua")),
+);
+static KEEP: Script = Script::over(&["hash", "string"], include_str!("keep.lua"));
+static KEPT: Script = Script::over(&["hash"], include_str!("kept.lua"));
+static SUCCESSOR: Script = Script::over(&["string"], include_str!("successor.lua"));
 
 /// When Redis was last sure of what a node told of a channel.
 #[derive(Clone, Copy)]

@@ -21,9 +21,14 @@ use crate::name::{Namespace, Partition};
 const TOMBSTONE: Duration = Duration::from_secs(3_600);
 /// Channels that one call of a script takes a node out of; Redis serves nobody else meanwhile.
 const CHANNELS: usize = 500;
-static RENEW: Script = Script::new(include_str!("renew.lua"));
-static REAP: Script = Script::new(concat!(include_str!("hooks.lua"), include_str!("reap.lua")));
-static BURY: Script = Script::new(include_str!("bury.lua"));
+static RENEW: Script = Script::over(LEASE_TYPES, include_str!("renew.lua"));
+static REAP: Script = Script::over(
+    &["string", "set", "hash", "hash", "hash", "hash", "zset", "hash"],
+    concat!(include_str!("hooks.lua"), include_str!("reap.lua")),
+);
+static BURY: Script = Script::over(LEASE_TYPES, include_str!("bury.lua"));
+/// Of [`Redis::lease_keys`].
+const LEASE_TYPES: &[&str] = &["zset", "hash", "hash", "string"];
 
 impl Redis {
     pub(super) async fn renew_lease(&self, renewal: &Renewal) -> Result<Renewed, EngineError> {

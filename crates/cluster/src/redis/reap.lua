@@ -46,7 +46,7 @@ local function take_users(facts, users, channel)
 end
 
 local function take_count(facts, channel)
-  local count = tonumber(redis.call('HGET', facts, '#' .. node) or 0) or 0
+  local count = natural(redis.call('HGET', facts, '#' .. node)) or 0
   redis.call('HDEL', facts, '#' .. node)
   if count > 0 then
     local left = take(KEYS[4], channel, count)
@@ -60,7 +60,7 @@ end
 
 local function announce(facts, channel, topic, notice)
   local now = redis.call('TIME')
-  local follows = tonumber(redis.call('HGET', facts, '@') or 0) or 0
+  local follows = natural(redis.call('HGET', facts, '@')) or 0
   local version = math.max(follows + 1, tonumber(now[1]) * 1000000 + tonumber(now[2]))
   redis.call('HSET', facts, '@', string.format('%.0f', version))
   if redis.call('HEXISTS', KEYS[4], channel) == 0 then

@@ -7,6 +7,11 @@
 -- {0, seconds, microseconds} when the lease has ended or is not known. Only this script knows what time it is.
 local node, first, lease = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 local connections, wanted, limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+-- A count of connections; nothing for what no script of ours can have written.
+local function count_of(key, id)
+  local found = tonumber(redis.call('HGET', key, id) or 0)
+  return found and found >= 0 and found < 2 ^ 31 and found % 1 == 0 and found or 0
+end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
@@ -21,11 +26,15 @@ redis.call('HSET', KEYS[2], node, connections)
 local nodes, elsewhere, promised, ended = 0, 0, 0, {}
 local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for i = 1, #all, 2 do
-  if tonumber(all[i + 1]) > now then
+  local till = tonumber(all[i + 1])
+  if #all[i] ~= 32 or not string.match(all[i], '^%x+$') or till > now + 1000 * lease then
+    -- No node, or none whose lease ends: somebody else wrote it.
+    redis.call('ZREM', KEYS[1], all[i])
+  elseif till > now then
     nodes = nodes + 1
     if all[i] ~= node then
-      elsewhere = elsewhere + (tonumber(redis.call('HGET', KEYS[2], all[i]) or 0) or 0)
-      promised = promised + (limit and tonumber(redis.call('HGET', KEYS[3], all[i]) or 0) or 0)
+      elsewhere = elsewhere + count_of(KEYS[2], all[i])
+      promised = promised + (limit and count_of(KEYS[3], all[i]) or 0)
     end
   elseif #ended < 16 then
     ended[#ended + 1] = all[i]

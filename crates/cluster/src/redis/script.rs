@@ -30,8 +30,8 @@ impl Script {
         Self::over(&[], lua)
     }
 
-    /// As [`Script::new`], with what its keys are, as `TYPE` says it: a key that is something else is deleted, and the
-    /// script called again.
+    /// As [`Script::new`], with what its keys are, as `TYPE` says it, the last for all that follow: a key that is
+    /// something else is deleted, and the script called again.
     pub(super) const fn over(types: &'static [&'static str], lua: &'static str) -> Self {
         Self { lua, digest: OnceLock::new(), types }
     }
@@ -44,8 +44,9 @@ impl Script {
         args: &[Value],
     ) -> Result<Called, Error> {
         match self.evaluate(client, keys, args).await {
-            Err(error) if error.details().contains("WRONGTYPE") && self.types.len() == keys.len() => {
-                let types: Vec<Value> = self.types.iter().map(|kind| (*kind).into()).collect();
+            Err(error) if error.details().contains("WRONGTYPE") && !self.types.is_empty() => {
+                let types = self.types.iter().chain(self.types.last().into_iter().cycle());
+                let types: Vec<Value> = types.take(keys.len()).map(|kind| (*kind).into()).collect();
                 let healed = HEAL.evaluate(client, keys, &types).await?.convert()?;
                 Ok(Called { answer: self.evaluate(client, keys, args).await?, healed })
             }

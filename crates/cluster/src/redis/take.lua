@@ -48,6 +48,6 @@ for _, entry in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '[' .. node .. 'w', du
     hooks.forget(entry)
   end
 end
-local lost = tonumber(redis.call('HGET', KEYS[2], '!')) or 0
+local lost = natural(redis.call('HGET', KEYS[2], '!')) or 0
 redis.call('HDEL', KEYS[2], '!')
 return {1, hooks.next(), lost, taken}

@@ -199,8 +199,27 @@ fn a_large_channel_is_told_in_parts_and_settled_by_the_last() {
         }
     }
     assert!(whole == 0 && truth.is_told());
-    truth.is_said(&channel("presence-a"), ["a", "x", "e"].into_iter(), START);
+    truth.is_said(&channel("presence-a"), ["a", "b", "c", "d", "e", "x"].into_iter(), START);
     assert_eq!(users(&truth.telling(START).unwrap()), [("x", false, false)], "taken back");
+}
+
+#[test]
+fn what_was_confirmed_and_is_not_said_any_more_is_told_again() {
+    let mut truth = Truth::default();
+    let _ = ["a", "b"].map(|user| truth.come("presence-a", Some(user)));
+    let telling = truth.telling(START).unwrap();
+    truth.taken(&telling, 1);
+    let name = channel("presence-a");
+    truth.is_said(&name, ["a", "b"].into_iter(), START);
+    assert!(truth.is_told(), "nothing is lost");
+    truth.is_said(&name, ["b"].into_iter(), START);
+    let telling = truth.telling(START).unwrap();
+    let mut told = users(&telling);
+    told.sort_unstable();
+    assert_eq!((telling.whole, told), (true, vec![("a", true, true), ("b", true, true)]));
+    truth.taken(&telling, 2);
+    truth.is_not_said(&name, START);
+    assert!(truth.telling(START).unwrap().whole);
 }
 
 #[test]
