@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use gema_tests::{Client, PATIENCE, Redis};
+use gema_tests::{Client, Metrics, PATIENCE, Redis, Setup};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::servers::{Node, pair, stop};
 
 const ROOM: &str = "presence-room";
+const REFUSED: &str = "gema_cluster_messages_refused_total{app=\"424242\"}";
 
 /// Makes every key that matches something that it is not. Returns how many there were.
 const OTHER_TYPES: &str = "
@@ -120,5 +121,48 @@ async fn facts_that_somebody_else_wrote_over_are_told_again() {
         agree([&a, &b], &["bob", "dan"]).await;
         drop((two, at_b));
         stop(a, b).await;
+    }
+}
+
+/// Publishes to every topic that is asked for what is no message, what was one before somebody cut or changed it, and a
+/// genuine entry under another number.
+const TO_TOPICS: &str = "
+local sent = 0
+for _, key in ipairs(redis.call('KEYS', 'gema:*:log:*')) do
+  local topic, at = string.gsub(key, ':log:', ':topic:', 1), '1:1:'
+  local entry = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1][2][4]
+  for _, text in ipairs({
+    '', 'garbage', '::', '1:2', at, '1:99999999999999999999:' .. entry, 'facts:1:2:', 'gone:1:2:' .. entry,
+    'facts:0:0:' .. entry, at .. string.char(255) .. string.sub(entry, 2), at .. string.sub(entry, 1, #entry / 2),
+    at .. entry .. entry, at .. string.rep(string.char(0), 1048576), '7:99999999:' .. entry,
+  }) do
+    sent = sent + redis.call('SPUBLISH', topic, text)
+  end
+end
+return sent";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_no_server_wrote_are_dropped_counted_and_said_once() {
+    let redis = Redis::start().await;
+    let server = || Setup::broadcast().node(&redis.url()).env("GEMA_METRICS_PORT", "0").start();
+    let (a, b) = tokio::join!(server(), server());
+    let (mut at_a, mut at_b) = (a.subscriber("c").await, b.subscriber("c").await);
+    let mut number = 0;
+    for _ in 0..3 {
+        for from in [&a, &b] {
+            number += 1;
+            from.api().publish("c", "e", &number.to_string()).await;
+            for client in [&mut at_a, &mut at_b] {
+                assert_eq!(client.expect("e").await.data, number.to_string());
+            }
+        }
+        spoil(&redis, TO_TOPICS, "");
+    }
+    for gema in [&a, &b] {
+        let refused = |metrics: &Metrics| metrics.get(REFUSED) >= 36.0;
+        gema.metrics_when(refused).await;
+        let log = gema.log();
+        assert_eq!(log.matches("it does not begin with two numbers").count(), 1, "{log}");
+        assert_eq!(log.matches("does not carry this app's seal").count(), 1, "{log}");
     }
 }
