@@ -41,8 +41,9 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Registers a new connection under a fresh socket id; with a limit over several servers that may take a moment. Its greeting waits in the queue: whoever finds the connection
-    /// in the registry cannot say anything before it, not even goodbye.
+    /// Registers a new connection under a fresh socket id; with a limit over several servers that may take a moment. Its
+    /// greeting waits in the queue: whoever finds the connection in the registry cannot say anything before it, not even
+    /// goodbye.
     pub(crate) async fn new(
         app: Arc<App>,
         transport: Transport,

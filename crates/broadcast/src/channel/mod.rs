@@ -5,8 +5,8 @@
 //! that is pending and gives each subscriber one write. So the busier a channel is, the more events share a write, and
 //! a publisher that waits for its flush is slowed down to what the subscribers take.
 //!
-//! [`door`] owns who is in, `elsewhere` brings it what other nodes say, `members` the list that a fan-out walks, `round` what one flush sends. Channels are found
-//! through [`crate::channels::Channels`]. What webhooks hear of it is in `report`.
+//! [`door`] owns who is in, `elsewhere` brings it what other nodes say, `members` the list that a fan-out walks, `round`
+//! what one flush sends. Channels are found through [`crate::channels::Channels`]. What webhooks hear of it is in `report`.
 
 mod count;
 mod door;
