@@ -38,12 +38,26 @@ pub use redis_kinds::{RedisCluster, Sentinels};
 
 use std::fmt::Debug;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long a test waits for something that must come. Only a fault ever waits that long: it may be generous.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until a process that was sent SIGSTOP stands still: the signal is on its way when the call returns, and a busy
+/// machine lets threads go on for a while.
+pub(crate) fn stands_still(process: u32) {
+    let start = Instant::now();
+    let stands = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    };
+    while !std::fs::read_dir(format!("/proc/{process}/task")).expect("our own child").flatten().all(stands) {
+        assert!(start.elapsed() < PATIENCE, "process {process} does not stop");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// Shows a measured figure, also of a test that passes: lines that begin so are shown by `make test`.
 pub fn figure(text: &str) {

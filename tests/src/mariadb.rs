@@ -110,6 +110,7 @@ impl MariaDb {
     /// Stops it in its tracks: it keeps its connections and says nothing, as behind a cut cable.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        crate::stands_still(self.process.id());
     }
 
     /// Lets it go on.

@@ -75,6 +75,7 @@ impl Redis {
     /// Stops it in the middle of whatever it does.
     pub fn freeze(&self) {
         kill_process(self.pid(), Signal::STOP).expect("our own child");
+        crate::stands_still(self.process.id());
     }
 
     /// Lets it go on.
