@@ -164,8 +164,9 @@ fn missing(crowd: &Crowd, published: &[u64]) -> u64 {
 }
 
 /// Who stayed has heard everything once, who moved was closed once and was back at the first try; how many stayed comes back,
-/// and how many events those who moved heard twice: what a server publishes while it has no link to Redis reaches the others
-/// later, and whether a client had moved by then is told by clocks that agree to a round trip.
+/// and how many events those who moved heard twice. That may be, on a busy machine: what a server publishes while it has no
+/// link to Redis reaches the others later, and whether a client had moved by then is judged by clocks that agree only to a
+/// round trip. It was seen once, and that this was the cause was not proven.
 fn check_lives(crowd: &Crowd, published: &[u64]) -> (usize, usize) {
     let (mut stayed, mut repeated) = (0, 0);
     crowd.each(|channel, life| {
