@@ -8,12 +8,24 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
+use utoipa::ToSchema;
+
 use crate::domain::{Invalid, User};
 use crate::error::Error;
 use crate::input::Input;
 use crate::session::SessionId;
 use crate::state::App;
 use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret};
+
+/// What somebody signs in with.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the fields that are read one by one")]
+pub(crate) struct Credentials {
+    #[schema(format = Email, max_length = 255)]
+    email: String,
+    #[schema(format = Password, min_length = 1, max_length = 255)]
+    password: String,
+}
 
 /// The signed-in caller. As an argument of a handler it makes the route answer 401 to everybody else.
 #[derive(Debug)]

@@ -5,9 +5,9 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
 use crate::domain::Invalid;
+use crate::openapi::{Errors, Message};
 use crate::store::may_pass;
 
 /// Why [`Node`](crate::Node), [`run_worker`](crate::run_worker) or [`migrate`](crate::migrate) gave up: one sentence
@@ -125,11 +125,12 @@ impl IntoResponse for Error {
         if status.is_server_error() {
             tracing::error!(error = %self, "Request failed");
         }
-        let body = match &self {
-            Self::Invalid(invalid) => json!({ "message": message, "errors": invalid.errors() }),
-            _ => json!({ "message": message }),
+        let mut response = match &self {
+            Self::Invalid(invalid) => {
+                (status, Json(Errors { message, errors: invalid.errors() })).into_response()
+            }
+            _ => (status, Json(Message { message })).into_response(),
         };
-        let mut response = (status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after_s() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -14,6 +14,7 @@ mod domain;
 mod error;
 mod http;
 mod input;
+mod openapi;
 mod password;
 mod router;
 mod routes;

@@ -1,44 +1,32 @@
 //! Every route of the attendance API on one page. Each handler is one file in `routes/`.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
+use axum::response::IntoResponse;
+use axum::routing::get;
 use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::csrf::{guard_api, guard_web};
 use crate::dashboard;
 use crate::error::Error;
+use crate::openapi::{self, Description};
 use crate::routes::{attendances, broadcasting, sessions, system, tokens, users};
 use crate::state::App;
 
 pub(crate) fn router(app: App) -> Router {
-    let api = Router::new()
-        .route("/api/logout", post(tokens::logout))
-        .route("/api/user", get(users::current))
-        .route("/api/users", get(users::list).post(users::create))
-        .route("/api/attendances", get(attendances::list))
-        .route("/api/attendances/summary", get(attendances::summary))
-        .route("/api/attendances/check-in", post(attendances::check_in))
-        .route("/api/attendances/check-out", post(attendances::check_out))
-        .route_layer(from_fn(guard_api));
-
-    // Signing in is the one place where GET shows a page and POST is the call.
-    let web = Router::new()
-        .route("/login", get(dashboard::page).post(sessions::login))
-        .route("/logout", post(sessions::logout))
-        .route_layer(from_fn(guard_web));
-
-    // Here cookies do not count (a token is the answer) or, as in Laravel, no CSRF check is made.
-    let open = Router::new()
-        .route("/api/login", post(tokens::login))
-        .route("/broadcasting/auth", post(broadcasting::auth))
-        .route("/sanctum/csrf-cookie", get(sessions::csrf_cookie))
-        .route("/up", get(system::up))
-        .route("/config.json", get(system::config));
+    let (described, api) = described().split_for_parts();
+    let document: Arc<str> = openapi::complete(api).into();
+    let described = described.route("/openapi.json", get(async move || json_text(document)));
 
     let pages = Router::new()
         .route("/", get(dashboard::page))
+        .route("/login", get(dashboard::page))
         .route("/attendances", get(dashboard::page))
         .route("/admin/dashboard", get(dashboard::page))
         .route("/assets/{*path}", get(dashboard::asset))
@@ -46,8 +34,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/favicon.svg", get(dashboard::asset));
 
     let node_id = HeaderValue::from(app.config.node_id);
-    api.merge(web)
-        .merge(open)
+    described
         .merge(pages)
         .fallback(dashboard::missing)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
@@ -56,6 +43,38 @@ pub(crate) fn router(app: App) -> Router {
         .layer(default_header(header::REFERRER_POLICY, HeaderValue::from_static("same-origin")))
         .layer(default_header(HeaderName::from_static("x-node-id"), node_id))
         .with_state(app)
+}
+
+/// The routes for programs. Which address leads where stands above each handler.
+pub(crate) fn described() -> OpenApiRouter<App> {
+    let api = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(tokens::logout))
+        .routes(routes!(users::current))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(attendances::list))
+        .routes(routes!(attendances::summary))
+        .routes(routes!(attendances::check_in))
+        .routes(routes!(attendances::check_out))
+        .route_layer(from_fn(guard_api));
+
+    // Signing in is the one place where GET shows a page and POST is the call.
+    let web = OpenApiRouter::new()
+        .routes(routes!(sessions::login))
+        .routes(routes!(sessions::logout))
+        .route_layer(from_fn(guard_web));
+
+    // Here cookies do not count (a token is the answer) or, as in Laravel, no CSRF check is made.
+    let open = OpenApiRouter::new()
+        .routes(routes!(tokens::login))
+        .routes(routes!(broadcasting::auth))
+        .routes(routes!(sessions::csrf_cookie))
+        .routes(routes!(system::up))
+        .routes(routes!(system::config));
+    api.merge(web).merge(open)
+}
+
+fn json_text(text: Arc<str>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], text.to_string())
 }
 
 /// Set on every answer that does not say otherwise itself.

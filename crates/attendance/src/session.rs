@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::config::Config;
 use crate::secret;
 
-const SESSION_COOKIE: &str = "gema_session";
+/// What tells one browser from another.
+pub(crate) const SESSION_COOKIE: &str = "gema_session";
 /// Read by axios and by the dashboard, sent back as `X-XSRF-TOKEN`: Laravel's names.
 const CSRF_COOKIE: &str = "XSRF-TOKEN";
 /// 30 days. How long a session lasts is decided in the database, whose end moves with each use; a cookie that outlives

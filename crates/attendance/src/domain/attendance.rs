@@ -1,6 +1,7 @@
 //! One attendance record, in the one JSON shape that REST and events share.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Stamp;
 
@@ -8,7 +9,7 @@ use super::Stamp;
 pub(crate) const NOTES_LIMIT: usize = 1000;
 
 /// Whether somebody came in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
     /// In time, or there is no fixed start of work.
@@ -35,7 +36,7 @@ impl Status {
 }
 
 /// Whose record it is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Person {
     pub id: i64,
     pub name: String,
@@ -45,7 +46,7 @@ pub(crate) struct Person {
 }
 
 /// A record. Front ends depend on names, order and types of these fields.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Attendance {
     pub id: i64,
     pub user_id: i64,

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// UTC with microseconds. Stored as `YYYY-MM-DD HH:MM:SS.ffffff`, which sorts as it is and is what `DATETIME(6)`
 /// prints; serialised as ISO 8601 with six decimals and `Z`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, format = DateTime, examples("2026-11-22T20:45:00.123456Z"))]
 pub(crate) struct Stamp(String);
 
 impl Stamp {

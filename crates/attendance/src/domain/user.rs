@@ -1,11 +1,12 @@
 //! People who can sign in, and what they may do.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Stamp;
 
 /// What somebody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
     /// Sees and manages everything.
@@ -32,7 +33,7 @@ impl Role {
 }
 
 /// An account, without its password hash: that never leaves the store but for verification.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct User {
     pub id: i64,
     pub name: String,

@@ -1,5 +1,7 @@
 //! Checks of input fields, with the messages a Laravel front end shows next to them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 /// Longest name and e-mail address in characters, as Laravel's `string` columns have it.
@@ -25,15 +27,13 @@ impl Invalid {
         }
     }
 
-    /// `{field: [message, …]}`.
-    pub(crate) fn errors(&self) -> Value {
-        let mut errors = Map::new();
+    /// The messages of each field.
+    pub(crate) fn errors(&self) -> BTreeMap<String, Vec<String>> {
+        let mut errors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (field, message) in &self.0 {
-            if let Some(list) = errors.entry(*field).or_insert_with(|| Value::Array(vec![])).as_array_mut() {
-                list.push(Value::from(message.as_str()));
-            }
+            errors.entry((*field).to_owned()).or_default().push(message.clone());
         }
-        Value::Object(errors)
+        errors
     }
 }
 
@@ -177,7 +177,7 @@ mod tests {
         let Value::Object(map) = input else { panic!("no object") };
         let mut fields = Fields::new(&map);
         read(&mut fields);
-        fields.finish().map_err(|invalid| invalid.errors())
+        fields.finish().map_err(|invalid| json!(invalid.errors()))
     }
 
     #[test]
@@ -227,6 +227,6 @@ mod tests {
         assert_eq!(invalid.message(), "First. (and 1 more error)");
         invalid.0.push(("b", "Third.".into()));
         assert_eq!(invalid.message(), "First. (and 2 more errors)");
-        assert_eq!(invalid.errors(), json!({ "a": ["First."], "b": ["Second.", "Third."] }));
+        assert_eq!(json!(invalid.errors()), json!({ "a": ["First."], "b": ["Second.", "Third."] }));
     }
 }

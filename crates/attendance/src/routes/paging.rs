@@ -1,11 +1,23 @@
 //! Keyset paging of lists: newest first, `?before=<id>&limit=<n>`, answered as `{"data": […], "next": id|null}`.
 
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 /// Entries of a page when the caller does not say.
 const DEFAULT: i64 = 50;
 /// Entries of a page at most.
 const MOST: i64 = 200;
+
+/// Which part of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the fields that are read one by one")]
+pub(crate) struct Paging {
+    /// Only entries with a lower id: `next` of the page before.
+    before: Option<i64>,
+    /// Entries of the page: 50 unless told, 200 at most.
+    limit: Option<i64>,
+}
 
 /// How many entries to show.
 pub(crate) fn limit(asked: Option<i64>) -> i64 {
@@ -13,7 +25,7 @@ pub(crate) fn limit(asked: Option<i64>) -> i64 {
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<T> {
     data: Vec<T>,
     /// `before` of the next page; null on the last one.

@@ -1,6 +1,7 @@
 //! SQL of `attendances`. Each change writes its event to the outbox in the same transaction.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Attempts, Row, Store, Tx, idempotency, outbox, query, violates};
 use crate::domain::{Attendance, Event, EventKind, Person, Stamp, Status};
@@ -49,7 +50,7 @@ pub(crate) struct Filter {
 }
 
 /// Figures of one day.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Summary {
     /// Local working day, `YYYY-MM-DD`.
     pub date: String,

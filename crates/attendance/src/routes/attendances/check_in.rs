@@ -5,11 +5,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::domain::{Attendance, Invalid, NOTES_LIMIT};
 use crate::error::Error;
 use crate::input::Input;
+use crate::openapi::{Errors, Message};
 use crate::secret;
 use crate::state::{App, State as Node};
 use crate::store::{CheckIn, CheckedIn};
@@ -17,8 +19,29 @@ use crate::store::{CheckIn, CheckedIn};
 /// Most bytes of an `Idempotency-Key`; a UUID has 36.
 const KEY_LIMIT: usize = 255;
 
+/// What can be said at a check-in.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the fields that are read one by one")]
+struct Notes {
+    #[schema(max_length = 1000)]
+    notes: Option<String>,
+}
+
 /// 201 with the record. Record and event are durable when it is answered; the event is on its way. A repeat with the
 /// same `Idempotency-Key` gets the first answer again.
+#[utoipa::path(
+    post,
+    path = "/api/attendances/check-in",
+    tag = "Attendances",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters; a repeat gets the first answer")),
+    request_body = Option<Notes>,
+    responses(
+        (status = 201, body = Attendance),
+        (status = 409, description = "Checked in today already", body = Message),
+        (status = 422, body = Errors),
+    ),
+    security(("token" = []), ("session" = [])),
+)]
 pub(crate) async fn check_in(
     State(app): State<App>,
     caller: Caller,

@@ -6,9 +6,17 @@ use axum::extract::State;
 use crate::auth::Caller;
 use crate::domain::Attendance;
 use crate::error::Error;
+use crate::openapi::Message;
 use crate::state::App;
 
 /// 200 with the record that was closed: the newest open one, also after midnight.
+#[utoipa::path(
+    post,
+    path = "/api/attendances/check-out",
+    tag = "Attendances",
+    responses((status = 200, body = Attendance), (status = 409, description = "Nothing is open", body = Message)),
+    security(("token" = []), ("session" = [])),
+)]
 pub(crate) async fn check_out(State(app): State<App>, caller: Caller) -> Result<Json<Attendance>, Error> {
     let attendance = app
         .store

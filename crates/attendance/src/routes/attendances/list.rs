@@ -6,12 +6,28 @@ use axum::extract::State;
 use crate::auth::Caller;
 use crate::domain::{Attendance, Status};
 use crate::error::Error;
-use crate::routes::paging::{self, Page};
+use crate::openapi::Errors;
+use crate::routes::paging::{self, Page, Paging};
 use crate::routes::query::Params;
 use crate::state::App;
 use crate::store::Filter;
 
 /// Filters: `user_id`, `date`, `status`, `open=true`. An employee who asks for somebody else's gets 403.
+#[utoipa::path(
+    get,
+    path = "/api/attendances",
+    tag = "Attendances",
+    operation_id = "list_attendances",
+    params(
+        ("user_id" = Option<i64>, Query, description = "Of this person"),
+        ("date" = Option<String>, Query, format = Date, description = "Of this working day"),
+        ("status" = Option<Status>, Query, description = "Only these"),
+        ("open" = Option<bool>, Query, description = "Only who is at work now"),
+        Paging,
+    ),
+    responses((status = 200, body = Page<Attendance>), (status = 422, body = Errors)),
+    security(("token" = []), ("session" = [])),
+)]
 pub(crate) async fn list(
     State(app): State<App>,
     caller: Caller,

@@ -6,12 +6,21 @@ use jiff::Timestamp;
 
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::openapi::Errors;
 use crate::routes::query::Params;
 use crate::state::App;
 use crate::store::Summary;
 
 /// `{"date", "present", "late", "checked_out", "open"}` of `?date=` (today without it): of all people for an admin,
 /// of themselves for an employee.
+#[utoipa::path(
+    get,
+    path = "/api/attendances/summary",
+    tag = "Attendances",
+    params(("date" = Option<String>, Query, format = Date, description = "Today without it")),
+    responses((status = 200, body = Summary), (status = 422, body = Errors)),
+    security(("token" = []), ("session" = [])),
+)]
 pub(crate) async fn summary(
     State(app): State<App>,
     caller: Caller,

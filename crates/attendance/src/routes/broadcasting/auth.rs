@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use gema_protocol::signature::sign_channel;
 use gema_protocol::socket_id::SocketId;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::domain::User;
@@ -16,12 +18,39 @@ use crate::state::App;
 /// Who has the page open.
 const OFFICE: &str = "presence-office";
 
+/// What Echo asks for.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the fields that are read one by one")]
+struct Subscription {
+    #[schema(pattern = r"^\d+\.\d+$")]
+    socket_id: String,
+    channel_name: String,
+}
+
+/// What Echo passes on with its subscription.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Authorization {
+    auth: String,
+    /// Who joins, for presence channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_data: Option<String>,
+}
+
 /// Answers `{"auth"}`, with `channel_data` for a presence channel; 403 for everything else, as Laravel does.
+#[utoipa::path(
+    post,
+    path = "/broadcasting/auth",
+    tag = "Broadcasting",
+    operation_id = "authorize_channel",
+    request_body = Subscription,
+    responses((status = 200, body = Authorization)),
+    security(("token" = []), ("session" = [])),
+)]
 pub(crate) async fn auth(
     State(app): State<App>,
     headers: HeaderMap,
     input: Input,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Authorization>, Error> {
     let user = match Caller::find(&app, &headers).await {
         Ok(caller) => caller.user,
         Err(Error::Unauthenticated) => return Err(Error::Forbidden),
@@ -35,10 +64,7 @@ pub(crate) async fn auth(
     }
     let channel_data = (channel == OFFICE).then(|| office_member(&user));
     let auth = sign_channel(&app.config.credentials, socket_id, channel, channel_data.as_deref());
-    Ok(Json(match channel_data {
-        Some(channel_data) => json!({ "auth": auth, "channel_data": channel_data }),
-        None => json!({ "auth": auth }),
-    }))
+    Ok(Json(Authorization { auth, channel_data }))
 }
 
 fn may_join(user: &User, channel: &str) -> bool {

@@ -2,4 +2,4 @@
 
 mod auth;
 
-pub(crate) use auth::auth;
+pub(crate) use auth::*;

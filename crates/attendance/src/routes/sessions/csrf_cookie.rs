@@ -9,6 +9,12 @@ use crate::session::SessionId;
 use crate::state::App;
 
 /// Keeps the session that the browser has, or gives it one.
+#[utoipa::path(
+    get,
+    path = "/sanctum/csrf-cookie",
+    tag = "Login",
+    responses((status = 204, description = "The cookies are set")),
+)]
 pub(crate) async fn csrf_cookie(
     State(app): State<App>,
     headers: HeaderMap,

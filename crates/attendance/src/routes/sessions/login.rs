@@ -6,15 +6,38 @@ use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::{AppendHeaders, IntoResponse};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::auth::check_credentials;
+use crate::auth::{Credentials, check_credentials};
+use crate::domain::User;
 use crate::error::Error;
 use crate::input::Input;
+use crate::openapi::{Errors, Message};
 use crate::session::SessionId;
 use crate::state::App;
 
+/// Who is signed in now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Session {
+    user: User,
+}
+
 /// Answers `{"user"}` and a new session; the one from before the sign-in ends.
+#[utoipa::path(
+    post,
+    path = "/login",
+    tag = "Login",
+    operation_id = "sign_in",
+    params(("X-XSRF-TOKEN" = String, Header, description = "The cookie `XSRF-TOKEN`, from `/sanctum/csrf-cookie`")),
+    request_body = Credentials,
+    responses(
+        (status = 200, body = Session),
+        (status = 419, description = "The CSRF token is missing or another session's", body = Message),
+        (status = 422, description = "Wrong e-mail or password, or none", body = Errors),
+        (status = 429, description = "Too many tries; `Retry-After` says when to come again", body = Message),
+    ),
+)]
 pub(crate) async fn login(
     State(app): State<App>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
@@ -27,5 +50,5 @@ pub(crate) async fn login(
     }
     let session = SessionId::random()?;
     app.store.create_session(&session.hash(), user.id, app.session_lifetime()).await?;
-    Ok((AppendHeaders(session.cookies(&app.config)), Json(json!({ "user": user }))))
+    Ok((AppendHeaders(session.cookies(&app.config)), Json(Session { user })))
 }

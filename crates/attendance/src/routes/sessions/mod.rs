@@ -4,6 +4,6 @@ mod csrf_cookie;
 mod login;
 mod logout;
 
-pub(crate) use csrf_cookie::csrf_cookie;
-pub(crate) use login::login;
-pub(crate) use logout::logout;
+pub(crate) use csrf_cookie::*;
+pub(crate) use login::*;
+pub(crate) use logout::*;

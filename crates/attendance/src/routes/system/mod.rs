@@ -3,5 +3,5 @@
 mod config;
 mod up;
 
-pub(crate) use config::config;
-pub(crate) use up::up;
+pub(crate) use config::*;
+pub(crate) use up::*;

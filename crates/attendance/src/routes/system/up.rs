@@ -5,20 +5,35 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::state::App;
 
 /// A database that takes longer than this to say 1 is not there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(crate) async fn up(State(app): State<App>) -> (StatusCode, Json<Value>) {
+/// Whether the node can serve.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Status {
+    /// `ok`, or what is missing.
+    status: &'static str,
+}
+
+/// For load balancers: 503 while the database does not answer.
+#[utoipa::path(
+    get,
+    path = "/up",
+    tag = "Operation",
+    responses((status = 200, body = Status), (status = 503, body = Status)),
+)]
+pub(crate) async fn up(State(app): State<App>) -> (StatusCode, Json<Status>) {
     match timeout(PATIENCE, app.store.ping()).await {
-        Ok(Ok(())) => (StatusCode::OK, Json(json!({ "status": "ok" }))),
+        Ok(Ok(())) => (StatusCode::OK, Json(Status { status: "ok" })),
         answer => {
             tracing::error!(?answer, "The database does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "database unavailable" })))
+            (StatusCode::SERVICE_UNAVAILABLE, Json(Status { status: "database unavailable" }))
         }
     }
 }

@@ -4,22 +4,45 @@ use std::net::SocketAddr;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::auth::check_credentials;
+use crate::auth::{Credentials, check_credentials};
+use crate::domain::User;
 use crate::error::Error;
 use crate::input::Input;
+use crate::openapi::{Errors, Message};
 use crate::secret;
 use crate::state::App;
 
-/// Answers `{"token", "user"}`; the token is shown this once.
+/// A new token and whose it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SignedIn {
+    /// Shown this once.
+    token: String,
+    user: User,
+}
+
+/// A bearer token for e-mail and password.
+#[utoipa::path(
+    post,
+    path = "/api/login",
+    tag = "Login",
+    operation_id = "create_token",
+    request_body = Credentials,
+    responses(
+        (status = 200, body = SignedIn),
+        (status = 422, description = "Wrong e-mail or password, or none", body = Errors),
+        (status = 429, description = "Too many tries; `Retry-After` says when to come again", body = Message),
+    ),
+)]
 pub(crate) async fn login(
     State(app): State<App>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     input: Input,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<SignedIn>, Error> {
     let user = check_credentials(&app, client, &input).await?;
     let token = secret::random()?;
     app.store.create_token(user.id, &secret::sha256_hex(&token)).await?;
-    Ok(Json(json!({ "token": token, "user": user })))
+    Ok(Json(SignedIn { token, user }))
 }

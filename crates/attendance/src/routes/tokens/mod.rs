@@ -3,5 +3,5 @@
 mod login;
 mod logout;
 
-pub(crate) use login::login;
-pub(crate) use logout::logout;
+pub(crate) use login::*;
+pub(crate) use logout::*;

@@ -3,17 +3,42 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::domain::{Invalid, Role, User};
 use crate::error::Error;
 use crate::input::Input;
+use crate::openapi::Errors;
 use crate::state::App;
 use crate::store::NewUser;
+
+/// What an account is made of.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the fields that are read one by one")]
+struct NewAccount {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    #[schema(format = Email, max_length = 255)]
+    email: String,
+    #[schema(format = Password, min_length = 8, max_length = 255)]
+    password: String,
+    role: Role,
+}
 
 /// Shortest password, as Laravel's default rule.
 const PASSWORD_LEAST: usize = 8;
 
+/// An account that can sign in at once.
+#[utoipa::path(
+    post,
+    path = "/api/users",
+    tag = "Users",
+    operation_id = "create_user",
+    request_body = NewAccount,
+    responses((status = 201, body = User), (status = 422, body = Errors)),
+    security(("token" = []), ("session" = [])),
+)]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,

@@ -6,10 +6,21 @@ use axum::extract::State;
 use crate::auth::Caller;
 use crate::domain::User;
 use crate::error::Error;
-use crate::routes::paging::{self, Page};
+use crate::openapi::Errors;
+use crate::routes::paging::{self, Page, Paging};
 use crate::routes::query::Params;
 use crate::state::App;
 
+/// All accounts, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/users",
+    tag = "Users",
+    operation_id = "list_users",
+    params(Paging),
+    responses((status = 200, body = Page<User>), (status = 422, body = Errors)),
+    security(("token" = []), ("session" = [])),
+)]
 pub(crate) async fn list(
     State(app): State<App>,
     caller: Caller,

@@ -4,6 +4,6 @@ mod create;
 mod current;
 mod list;
 
-pub(crate) use create::create;
-pub(crate) use current::current;
-pub(crate) use list::list;
+pub(crate) use create::*;
+pub(crate) use current::*;
+pub(crate) use list::*;
