@@ -27,7 +27,9 @@ struct Notes {
     notes: Option<String>,
 }
 
-/// 201 with the record. Record and event are durable when it is answered; the event is on its way. A repeat with the
+/// The caller is at work from now on.
+///
+/// Record and event are durable when it is answered; the event is on its way. A repeat with the
 /// same `Idempotency-Key` gets the first answer again.
 #[utoipa::path(
     post,

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::openapi::Message;
 use crate::state::App;
 
-/// 200 with the record that was closed: the newest open one, also after midnight.
+/// The caller goes home: closes the newest open record, also after midnight.
 #[utoipa::path(
     post,
     path = "/api/attendances/check-out",

@@ -12,6 +12,8 @@ use crate::routes::query::Params;
 use crate::state::App;
 use crate::store::Filter;
 
+/// Records, newest first.
+///
 /// Filters: `user_id`, `date`, `status`, `open=true`. An employee who asks for somebody else's gets 403.
 #[utoipa::path(
     get,

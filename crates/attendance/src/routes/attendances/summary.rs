@@ -11,6 +11,8 @@ use crate::routes::query::Params;
 use crate::state::App;
 use crate::store::Summary;
 
+/// The counters of one day.
+///
 /// `{"date", "present", "late", "checked_out", "open"}` of `?date=` (today without it): of all people for an admin,
 /// of themselves for an employee.
 #[utoipa::path(

@@ -36,6 +36,8 @@ pub(crate) struct Authorization {
     channel_data: Option<String>,
 }
 
+/// Signs a subscription that the caller may have.
+///
 /// Answers `{"auth"}`, with `channel_data` for a presence channel; 403 for everything else, as Laravel does.
 #[utoipa::path(
     post,

@@ -23,6 +23,8 @@ pub(crate) struct Session {
     user: User,
 }
 
+/// Signs the browser in.
+///
 /// Answers `{"user"}` and a new session; the one from before the sign-in ends.
 #[utoipa::path(
     post,

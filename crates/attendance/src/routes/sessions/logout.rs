@@ -9,6 +9,8 @@ use crate::openapi::Message;
 use crate::session::SessionId;
 use crate::state::App;
 
+/// Signs the browser out.
+///
 /// Ends the session and gives the browser an anonymous one, whose CSRF token works for the next sign-in.
 #[utoipa::path(
     post,

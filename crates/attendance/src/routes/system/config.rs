@@ -19,7 +19,7 @@ pub(crate) struct PageConfig {
     time_zone: String,
 }
 
-/// `host` is empty when the broadcast server is on the host that served the page.
+/// What the pages need to know at run time.
 #[utoipa::path(get, path = "/config.json", tag = "Operation", responses((status = 200, body = PageConfig)))]
 pub(crate) async fn config(State(app): State<App>) -> Json<PageConfig> {
     let front_end = &app.config.front_end;
