@@ -2,7 +2,7 @@
 
 TOOLS := tests/tools
 
-.PHONY: help run test chaos lint fmt conformance audit fuzz rolling dashboard setup
+.PHONY: help run test chaos lint fmt conformance audit fuzz rolling figures dashboard setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
@@ -14,7 +14,7 @@ run: ## build everything, prepare .env and the database, serve on 127.0.0.1
 test: ## install what is missing, then every check and test there is
 	@$(TOOLS)/python.sh $(TOOLS)/check.py test
 
-chaos: ## break the ways between servers for as long as they break in life (minutes); figures of several servers
+chaos: ## break servers, the ways between them, Redis and MariaDB for as long as they break in life (minutes); figures
 	@$(TOOLS)/python.sh $(TOOLS)/check.py chaos
 
 lint: ## format, clippy, house rules, dependencies
@@ -36,6 +36,11 @@ rolling: ## restart one of two servers behind nginx with 15,000 clients on them
 	@cargo build --locked --release -p gema && GEMA_ROLLING_CLIENTS=15000 GEMA_ROLLING_SECONDS=20 \
 		GEMA_BIN="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/gema")" \
 		cargo test --locked --release -p gema-tests --test rolling restart -- --nocapture
+
+figures: ## from a check-in to the event, and check-ins per second: in one process, and as three nodes
+	@cargo build --locked --release -p gema && \
+		GEMA_BIN="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/gema")" \
+		cargo test --locked --release -p gema-tests --test stack figures -- --ignored --nocapture --test-threads=1
 
 dashboard: ## build the web pages, if their sources are newer
 	@$(TOOLS)/dashboard.sh

@@ -2,7 +2,7 @@
 //! another's keep-alive; a test of keep-alive itself opens its own connection.
 
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use gema_protocol::app::Credentials;
@@ -11,6 +11,8 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::{Trust, Wire};
 
@@ -70,25 +72,52 @@ pub async fn request_over(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Answer {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .expect("HTTP/1.1 on a new connection");
-    let driver = tokio::spawn(connection);
+    exchange(stream, method, target, headers, body).await.expect("an answer")
+}
+
+/// As [`request`], of a server that may be away, or end in the middle of its answer.
+///
+/// # Errors
+/// In words, also when nothing has come within `limit`.
+pub async fn try_request(
+    at: SocketAddr,
+    limit: Duration,
+    (method, target): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, String> {
+    let asked = async {
+        let stream = TcpStream::connect(at).await.map_err(|error| error.to_string())?;
+        exchange(stream, method, target, headers, body).await.map_err(|error| error.to_string())
+    };
+    timeout(limit, asked).await.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")))
+}
+
+async fn exchange(
+    stream: impl Wire + 'static,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, hyper::Error> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // Ended with this function, however that ends.
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
     let mut request = hyper::Request::builder().method(method).uri(target).header("host", "127.0.0.1");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let request = request.body(Full::new(Bytes::copy_from_slice(body))).expect("a valid request");
-    let response = sender.send_request(request).await.expect("an answer");
+    let response = sender.send_request(request).await?;
     let status = response.status().as_u16();
     let headers = response
         .headers()
         .iter()
         .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
         .collect();
-    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
-    driver.abort();
-    Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 /// The signed HTTP API of one app on one server.

@@ -1,4 +1,4 @@
-//! A wire between a node and its Redis that a test can cut, silence or lengthen, while everybody else's stays whole.
+//! A wire between a node and its Redis, or any two, that a test can cut, silence or lengthen, while everybody else's stays whole.
 //!
 //! Cut, it ends every connection with a reset and refuses new ones. Silent, it swallows what is said without a word, as a
 //! router that has lost its way: what was said comes out when it is healed, as TCP would repeat it.
@@ -25,7 +25,7 @@ enum Line {
     Cut,
 }
 
-/// One end is a port of its own, the other a Redis.
+/// One end is a port of its own, the other a server.
 #[derive(Debug)]
 pub struct Cut {
     at: SocketAddr,
@@ -38,15 +38,25 @@ pub struct Cut {
 impl Cut {
     /// A healthy wire to this Redis.
     pub fn before(redis: &Redis) -> Self {
+        Self::to(redis.at())
+    }
+
+    /// A healthy wire to whoever listens there, now or later.
+    pub fn to(end: SocketAddr) -> Self {
         let port = socket();
         port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let at = port.local_addr().expect("a bound socket");
         let (line, watched) = watch::channel(Line::Open(Duration::ZERO));
-        let serving = tokio::spawn(serve(at, redis.at(), watched));
+        let serving = tokio::spawn(serve(at, end, watched));
         Self { at, line, _port: port, serving }
     }
 
-    /// What a node has to be told.
+    /// Its near end.
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// What a node has to be told of a Redis.
     pub fn url(&self) -> String {
         format!("redis://{}", self.at)
     }
@@ -91,7 +101,7 @@ fn listen(at: SocketAddr) -> TcpListener {
     socket.listen(1_024).expect("a bound socket")
 }
 
-async fn serve(at: SocketAddr, redis: SocketAddr, mut line: watch::Receiver<Line>) {
+async fn serve(at: SocketAddr, end: SocketAddr, mut line: watch::Receiver<Line>) {
     let mut connections = JoinSet::new();
     while line.wait_for(|line| *line != Line::Cut).await.is_ok() {
         let listener = listen(at);
@@ -100,24 +110,24 @@ async fn serve(at: SocketAddr, redis: SocketAddr, mut line: watch::Receiver<Line
                 Ok((node, _)) = listener.accept() => node,
                 _ = line.wait_for(|line| *line == Line::Cut) => break,
             };
-            connections.spawn(carry(node, redis, line.clone()));
+            connections.spawn(carry(node, end, line.clone()));
         }
     }
 }
 
 /// One connection from its beginning to its end.
-async fn carry(mut node: TcpStream, redis: SocketAddr, mut line: watch::Receiver<Line>) {
-    if let Ok(mut redis) = TcpStream::connect(redis).await {
-        let _ = (node.set_nodelay(true), redis.set_nodelay(true));
+async fn carry(mut node: TcpStream, end: SocketAddr, mut line: watch::Receiver<Line>) {
+    if let Ok(mut end) = TcpStream::connect(end).await {
+        let _ = (node.set_nodelay(true), end.set_nodelay(true));
         let (from_node, to_node) = node.split();
-        let (from_redis, to_redis) = redis.split();
+        let (from_end, to_end) = end.split();
         let (there, back) = (line.clone(), line.clone());
-        let both = async { tokio::join!(pump(from_node, to_redis, there), pump(from_redis, to_node, back)) };
+        let both = async { tokio::join!(pump(from_node, to_end, there), pump(from_end, to_node, back)) };
         tokio::select! {
             _ = both => return,
             _ = line.wait_for(|line| *line == Line::Cut) => {}
         }
-        let _ = redis.set_zero_linger();
+        let _ = end.set_zero_linger();
     }
     let _ = node.set_zero_linger();
 }

@@ -1,6 +1,7 @@
 //! One running `gema`: its folder, its ports, its log, and its end. Dropping it kills the process (by its own id) and
 //! fails the test when the log holds a panic.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::time::Instant;
 use gema_protocol::app::{Credentials, Secret};
 use gema_protocol::signature::sign_channel;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Duration, sleep};
 
 use crate::{Api, Authority, Certificate, Client, Metrics, PATIENCE, Trust, request};
@@ -19,6 +20,7 @@ use crate::{Api, Authority, Certificate, Client, Metrics, PATIENCE, Trust, reque
 #[derive(Clone, Debug)]
 pub struct Setup {
     role: &'static str,
+    seed: bool,
     env: Vec<(String, String)>,
     files: Vec<(&'static str, String)>,
     prefix: String,
@@ -28,12 +30,30 @@ pub struct Setup {
 impl Setup {
     /// The broadcast server alone, with one app and no file to read.
     pub fn broadcast() -> Self {
-        Self { role: "broadcast", env: Vec::new(), files: Vec::new(), prefix: String::new(), trust: None }
+        let (env, files, prefix) = (Vec::new(), Vec::new(), String::new());
+        Self { role: "broadcast", seed: false, env, files, prefix, trust: None }
     }
 
     /// Everything in one process, on a fresh database with the seeded admin.
     pub fn serve() -> Self {
-        Self { role: "serve", ..Self::broadcast() }
+        Self { role: "serve", ..Self::broadcast() }.seeded()
+    }
+
+    /// The attendance API alone.
+    pub fn attendance() -> Self {
+        Self { role: "attendance", ..Self::broadcast() }
+    }
+
+    /// A worker alone, which listens nowhere.
+    pub fn worker() -> Self {
+        Self { role: "worker", ..Self::broadcast() }
+    }
+
+    /// Puts the demo admin into the database before it starts.
+    #[must_use]
+    pub fn seeded(mut self) -> Self {
+        self.seed = true;
+        self
     }
 
     /// Sets a variable of the process. Nothing else of the environment reaches it, `PATH` apart.
@@ -73,12 +93,14 @@ impl Setup {
 
     /// Starts the process and waits until it says where it listens. The kernel picks the ports, so nothing can clash.
     pub async fn start(self) -> Gema {
-        Gema::spawn(&self).ready(self.role == "serve").await
+        let mut gema = Gema::spawn(self);
+        gema.ready().await;
+        gema
     }
 
     /// Starts a process that must end by itself before it serves anybody: its status, and all it said.
     pub async fn refused(self) -> (ExitStatus, String) {
-        let mut gema = Gema::spawn(&self);
+        let mut gema = Gema::spawn(self);
         (gema.ended().await, gema.log())
     }
 }
@@ -88,18 +110,21 @@ impl Setup {
 pub struct Gema {
     child: Child,
     dir: TempDir,
-    /// Where the broadcast server listens.
+    /// Where the broadcast server listens; the same as `web` if this process has none.
     pub broadcast: SocketAddr,
     /// Where the attendance API listens; the same as `broadcast` if this process has none.
     pub web: SocketAddr,
     /// The app it serves.
     pub app: Credentials,
-    prefix: String,
-    trust: Option<Trust>,
+    setup: Setup,
+    /// Where in the log its present life begins.
+    born: usize,
+    /// Bound and never listening: nobody else gets the ports of a process that is to come back.
+    kept: Vec<TcpSocket>,
 }
 
 impl Gema {
-    fn spawn(setup: &Setup) -> Self {
+    fn spawn(setup: Setup) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         for (name, text) in &setup.files {
             fs::write(dir.path().join(name), text).expect("a file in it");
@@ -109,42 +134,49 @@ impl Gema {
             key: "testkey0123456789abc".to_owned(),
             secret: Secret::new("testsecret0123456789".to_owned()),
         };
-        let mut command = Command::new(binary());
-        command.current_dir(dir.path()).env_clear().stdin(Stdio::null());
-        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        command.env("REVERB_APP_ID", &app.id).env("REVERB_APP_KEY", &app.key);
-        command.env("REVERB_APP_SECRET", app.secret.expose());
-        command.env("REVERB_SERVER_PORT", "0").env("APP_PORT", "0");
-        command.envs(setup.env.iter().map(|(name, value)| (name, value)));
-        if setup.role == "serve" {
-            migrate(&command, &dir);
+        let mut command = command(&setup, &app, dir.path());
+        if setup.seed {
+            migrate(&command);
         }
-        command.args([setup.role, "--host", "127.0.0.1"]);
-        let log = File::create(dir.path().join("gema.log")).expect("a log file");
-        command.stdout(log.try_clone().expect("a second handle of the log")).stderr(log);
-        let child = command.spawn().unwrap_or_else(|e| panic!("{} does not start: {e}", binary().display()));
+        let child = launch(&mut command, &setup, dir.path());
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            child,
-            dir,
-            broadcast: nowhere,
-            web: nowhere,
-            app,
-            prefix: setup.prefix.clone(),
-            trust: setup.trust.clone(),
-        }
+        Self { child, dir, broadcast: nowhere, web: nowhere, app, setup, born: 0, kept: Vec::new() }
     }
 
-    /// Itself once it has printed its addresses.
-    async fn ready(mut self, has_pages: bool) -> Self {
+    /// Starts a process that has ended again, in its folder and on its ports, and does not wait for it.
+    pub fn relaunch(&mut self) {
+        self.born = self.log().len();
+        let mut command = command(&self.setup, &self.app, self.dir.path());
+        if self.setup.role != "worker" {
+            let port = |at: SocketAddr| at.port().to_string();
+            let web = if self.setup.role == "broadcast" { "0".to_owned() } else { port(self.web) };
+            command.env("REVERB_SERVER_PORT", port(self.broadcast)).env("APP_PORT", web);
+        }
+        self.child = launch(&mut command, &self.setup, self.dir.path());
+    }
+
+    /// Waits until it has printed its addresses.
+    ///
+    /// # Panics
+    /// When it ends instead, or takes too long.
+    pub async fn ready(&mut self) {
         let start = Instant::now();
         loop {
-            let log = self.log();
-            let (broadcast, web) =
-                (address(&log, "broadcast server on "), address(&log, "attendance API on "));
-            if let (Some(broadcast), Some(web)) = (broadcast, web.or(broadcast.filter(|_| !has_pages))) {
+            let log = self.log().split_off(self.born);
+            let broadcast = address(&log, "broadcast server on ");
+            let web = address(&log, "attendance API on ");
+            let (broadcast, web) = match self.setup.role {
+                "serve" => (broadcast, web),
+                "worker" => (None, None),
+                _ => (broadcast.or(web), web.or(broadcast)),
+            };
+            if let (Some(broadcast), Some(web)) = (broadcast, web) {
                 (self.broadcast, self.web) = (broadcast, web);
-                return self;
+                self.kept.clear();
+                return;
+            }
+            if self.setup.role == "worker" && log.contains("worker on ") {
+                return;
             }
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 panic!("gema ended with {status} before it was ready:\n{log}");
@@ -158,15 +190,15 @@ impl Gema {
     pub fn api(&self) -> Api {
         Api {
             at: self.broadcast,
-            prefix: self.prefix.clone(),
+            prefix: self.setup.prefix.clone(),
             app: self.app.clone(),
-            trust: self.trust.clone(),
+            trust: self.setup.trust.clone(),
         }
     }
 
     /// The target a browser would open, query included.
     pub fn target(&self) -> String {
-        format!("{}/app/{}?protocol=7&client=js&version=8.6.0&flash=false", self.prefix, self.app.key)
+        format!("{}/app/{}?protocol=7&client=js&version=8.6.0&flash=false", self.setup.prefix, self.app.key)
     }
 
     /// A connected client that has read `pusher:connection_established`.
@@ -178,7 +210,7 @@ impl Gema {
 
     /// As [`Gema::client`], over a socket that the test has made itself.
     pub async fn client_over(&self, stream: TcpStream) -> Client {
-        let client = match &self.trust {
+        let client = match &self.setup.trust {
             None => Client::over(stream, &self.target(), &[]).await,
             Some(trust) => {
                 let stream = trust.shake_hands(stream).await.expect("a certificate that is trusted");
@@ -313,10 +345,22 @@ impl Gema {
         rustix::process::kill_process(pid, signal).expect("our own child takes a signal");
     }
 
-    /// Ends it without a word (SIGKILL).
+    /// Ends it without a word (SIGKILL), and keeps its ports for it.
     pub fn kill(&mut self) {
         self.child.kill().expect("our own child");
         self.child.wait().expect("our own child");
+        self.keep_ports();
+    }
+
+    /// Keeps the ports of a process that has ended.
+    pub fn keep_ports(&mut self) {
+        let ports = [self.broadcast, self.web].map(|at| at.port());
+        let ports: BTreeSet<u16> = ports.into_iter().filter(|port| *port != 0).collect();
+        self.kept.extend(ports.into_iter().filter_map(|port| {
+            let socket = TcpSocket::new_v4().expect("a socket");
+            socket.set_reuseaddr(true).expect("a TCP socket");
+            socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok().map(|()| socket)
+        }));
     }
 
     /// Does it still run?
@@ -356,10 +400,33 @@ impl Drop for Gema {
     }
 }
 
-/// Prepares the database in the folder, with the environment of the server that will run on it.
-fn migrate(like: &Command, dir: &TempDir) {
+/// The program with the environment of a process, in its folder.
+fn command(setup: &Setup, app: &Credentials, folder: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(folder).env_clear().stdin(Stdio::null());
+    command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.env("REVERB_APP_ID", &app.id).env("REVERB_APP_KEY", &app.key);
+    command.env("REVERB_APP_SECRET", app.secret.expose());
+    command.env("REVERB_SERVER_PORT", "0").env("APP_PORT", "0");
+    command.envs(setup.env.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Runs its role; what it says is added to its log.
+fn launch(command: &mut Command, setup: &Setup, folder: &Path) -> Child {
+    command.arg(setup.role);
+    if setup.role != "worker" {
+        command.args(["--host", "127.0.0.1"]);
+    }
+    let log = File::options().append(true).create(true).open(folder.join("gema.log")).expect("a log file");
+    command.stdout(log.try_clone().expect("a second handle of the log")).stderr(log);
+    command.spawn().unwrap_or_else(|e| panic!("{} does not start: {e}", binary().display()))
+}
+
+/// Prepares the database, with the environment of the server that will run on it.
+fn migrate(like: &Command) {
     let mut command = Command::new(like.get_program());
-    command.current_dir(dir.path()).env_clear().args(["migrate", "--seed"]);
+    command.current_dir(like.get_current_dir().expect("a folder")).env_clear().args(["migrate", "--seed"]);
     command.envs(like.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
     let output = command.output().expect("gema migrate starts");
     assert!(

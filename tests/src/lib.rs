@@ -3,7 +3,7 @@
 //! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API,
 //! [`Raw`] HTTP byte by byte, [`Redis`] a redis-server of the test's own, [`Cut`] a wire to it that can break, [`Nginx`] a
 //! balancer before some servers, [`Recorder`] a client that keeps what comes,
-//! [`MariaDb`] a database server.
+//! [`MariaDb`] a database server, [`Stack`] all of that together, as `docker/compose.yml` has it.
 //! Nothing in here knows how the server works inside. The tests are in `tests/`, one file per subject; the same kit for
 //! Node is `node/kit.mjs`.
 
@@ -11,6 +11,7 @@ mod api;
 mod certificate;
 mod client;
 mod cut;
+mod dice;
 mod gema;
 mod mariadb;
 mod metrics;
@@ -20,12 +21,14 @@ mod receiver;
 mod recorder;
 mod redis;
 mod redis_kinds;
+mod stack;
 pub mod wire;
 
-pub use api::{Answer, Api, now, request, request_over};
+pub use api::{Answer, Api, now, request, request_over, try_request};
 pub use certificate::{Authority, Certificate, Trust, openssl};
 pub use client::{Client, Frame, Heard};
 pub use cut::Cut;
+pub use dice::Dice;
 pub use gema::{Gema, Setup};
 pub use mariadb::MariaDb;
 pub use metrics::Metrics;
@@ -35,6 +38,7 @@ pub use receiver::{Delivery, Receiver};
 pub use recorder::{Came, Recorder, Said, Tally};
 pub use redis::Redis;
 pub use redis_kinds::{RedisCluster, Sentinels};
+pub use stack::{Plan, Stack};
 
 use std::fmt::Debug;
 use std::io::Write as _;

@@ -72,6 +72,16 @@ impl Redis {
         assert!(self.listens().await, "redis-server starts again");
     }
 
+    /// Writes down what it has: what it will begin with when it starts again.
+    pub fn save(&self) {
+        assert_eq!(self.cli(&["SAVE"]), "OK");
+    }
+
+    /// Throws away what it has written down.
+    pub fn forget(&self) {
+        let _ = std::fs::remove_file(self.folder.path().join("dump.rdb"));
+    }
+
     /// Stops it in the middle of whatever it does.
     pub fn freeze(&self) {
         kill_process(self.pid(), Signal::STOP).expect("our own child");

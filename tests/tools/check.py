@@ -33,8 +33,11 @@ STEPS = {
     "house": (f"{sys.executable} {TOOLS}/house.py", [], []),
     "build": ("cargo build --locked -p gema", ["tools"], ["setup"]),
     # Most of them wait, for servers and for faults: more at once than there are processors.
-    "rust tests": ("env RUST_TEST_THREADS=4 cargo test --locked --workspace --no-fail-fast", ["build"], []),
-    "chaos": ("env GEMA_FAULTS=long cargo test --locked -p gema-tests --test faults --no-fail-fast", ["build"], ["setup"]),
+    "rust tests": ("env RUST_TEST_THREADS=4 cargo test --locked --workspace --no-fail-fast", ["build", "npm"], []),
+    # What the other languages' tests start; `rust tests` has built it by then.
+    "stack": ("cargo build --locked --workspace --examples", ["build"], ["rust tests"]),
+    "chaos": ("env GEMA_FAULTS=long cargo test --locked -p gema-tests --test faults --test stack --no-fail-fast",
+              ["build", "npm"], ["setup"]),
     "clippy": ("cargo clippy --locked --workspace --all-targets -- -D warnings", ["tools"], ["rust tests"]),
     "fuzz targets": (f"{TOOLS}/fuzz-check.sh", ["tools"], ["clippy"]),
     "cargo-deny": (f"{TOOLS}/cargo-tool.sh cargo-deny {DENY} {DENY_ROOT}", ["tools"], ["clippy"]),
@@ -50,7 +53,7 @@ STEPS = {
     "conformance": ("node tests/conformance/gema.mjs", ["build", "npm"], []),
     "python tests": (f"{VENV}/bin/python -m unittest discover -v -s tests/python", ["build", "pip"], []),
     # Last and alone: it measures, too.
-    "browser tests": (f"{TOOLS}/node-tests.sh tests/browser", ["build", "npm", "dashboard", "setup"],
+    "browser tests": (f"{TOOLS}/node-tests.sh tests/browser", ["build", "stack", "npm", "dashboard", "setup"],
                       ["rust tests", "clippy", "fuzz targets", "dependencies", "node tests", "conformance",
                        "python tests", "page tests"]),
 }

@@ -152,7 +152,7 @@ async fn a_redis_with_old_memory_is_told_what_it_lacks() {
     let mut said = Vec::new();
     for number in 0..60 {
         match number {
-            20 => stage.save(),
+            20 => stage.redis.save(),
             30 => stage.strike(Fault::SubscriberCut).await,
             40 => {
                 linked(&stage.a).await;

@@ -1,6 +1,5 @@
 //! Two nodes and their Redis, what can happen to them, and somebody who publishes all the while.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -90,13 +89,6 @@ impl Stage {
             self.redis.start_again().await;
         }
         [&self.to_a, &self.to_b].into_iter().for_each(Cut::heal);
-    }
-
-    /// Lets Redis write down what it has: what it will begin with when it starts again.
-    pub(crate) fn save(&self) {
-        let port = self.redis.at().port().to_string();
-        let saved = Command::new("redis-cli").args(["-p", &port, "SAVE"]).output();
-        assert!(saved.expect("redis-cli comes with redis-server").stdout.starts_with(b"OK"));
     }
 
     /// Both processes run, and neither says that it lost an event.

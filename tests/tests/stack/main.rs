@@ -1,0 +1,8 @@
+//! The whole attendance system under faults: real processes, a real nginx, MariaDB and Redis, and Echo itself.
+
+mod chaos;
+mod faults;
+mod figures;
+mod people;
+mod verdict;
+mod watchers;
