@@ -11,7 +11,6 @@ use gema_protocol::webhook::Kind;
 use gema_protocol::webhook::decide::Fact;
 
 use crate::cache::Cache;
-use crate::channel::Channel;
 use crate::channels::Channels;
 use crate::cluster::Cluster;
 use crate::config::{AppConfig, Config, ConfigError};
@@ -61,9 +60,10 @@ impl App {
         let facts = Facts::wanted_by(&config.webhooks, fact_bytes, clustered);
         let ttl = config.limits.cache_ttl;
         let traffic: Arc<Traffic> = Arc::default();
+        let channels = Channels::new(facts.clone(), traffic.clone(), config.subscription_count);
         Self {
             config,
-            channels: Arc::new(Channels::new(facts.clone(), traffic.clone())),
+            channels: Arc::new(channels),
             connections: DashMap::new(),
             quota: Arc::default(),
             users: Arc::default(),
@@ -90,13 +90,6 @@ impl App {
                 facts.push(Fact::Missed(channel));
             }
         });
-    }
-
-    /// Tells the subscribers how many they are, if the app wants that and the channel has a count.
-    pub(crate) fn announce_count(&self, channel: &Arc<Channel>) {
-        if self.config.subscription_count && channel.name().kind().has_subscription_count() {
-            channel.announce_count();
-        }
     }
 }
 

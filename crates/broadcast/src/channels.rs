@@ -16,6 +16,8 @@ pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
     facts: Option<Arc<Facts>>,
     traffic: Arc<Traffic>,
+    /// Subscribers are told how many they are.
+    counts: bool,
     /// What other nodes say; empty on a node that is alone.
     others: OnceLock<Arc<Others>>,
 }
@@ -25,9 +27,10 @@ pub(crate) struct Channels {
 pub(crate) struct Full(pub(crate) usize);
 
 impl Channels {
-    /// None yet. Each will report to `facts` and count what it delivers in `traffic`.
-    pub(crate) fn new(facts: Option<Arc<Facts>>, traffic: Arc<Traffic>) -> Self {
-        Self { map: DashMap::new(), facts, traffic, others: OnceLock::new() }
+    /// None yet. Each will report to `facts` and count what it delivers in `traffic`. `counts`: subscribers are told
+    /// how many they are.
+    pub(crate) fn new(facts: Option<Arc<Facts>>, traffic: Arc<Traffic>, counts: bool) -> Self {
+        Self { map: DashMap::new(), facts, traffic, counts, others: OnceLock::new() }
     }
 
     /// From now on a channel begins with what other nodes say of it. Happens once, before the first connection.
@@ -38,6 +41,13 @@ impl Channels {
     /// The channel, if anybody subscribes to it.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Channel>> {
         self.map.get(name).map(|channel| channel.clone())
+    }
+
+    /// Tells the subscribers how many they are, if the app wants that and the channel has a count.
+    pub(crate) fn announce_count(&self, channel: &Arc<Channel>) {
+        if self.counts && channel.name().kind().has_subscription_count() {
+            channel.announce_count();
+        }
     }
 
     /// Joins a connection to a channel, which begins to exist with its first subscriber.

@@ -206,8 +206,6 @@ struct Remote {
     most: Option<usize>,
     users: Arc<Users>,
     termination: Termination,
-    /// Subscribers are told how many they are.
-    counts: bool,
 }
 
 /// What the other nodes are told when a user's connections are to end.
@@ -224,7 +222,6 @@ impl Remote {
             most: app.config.max_connections,
             users: app.users.clone(),
             termination: app.config.termination(),
-            counts: app.config.subscription_count,
         }
     }
 
@@ -243,11 +240,12 @@ impl Listener for Remote {
         if channel.is_control() {
             return self.obey(&event, late);
         }
-        let (frame, to) = (frame::text(&event.text), To { except: event.except, late });
+        let to = To { except: event.except, late };
         let delivery = if event.keep && channel.kind().is_cache() {
-            self.cache.keep_and_push(&self.channels, channel, frame, to)
+            self.cache.keep_and_push(&self.channels, channel, frame::text(&event.text), to)
         } else {
-            self.channels.get(channel).map(|channel| channel.publish(frame, to))
+            // Looked up first: a topic is held for a while after the last has left.
+            self.channels.get(channel).map(|channel| channel.publish(frame::text(&event.text), to))
         };
         // Nobody here waits for the fan-out; the publisher was answered by its own node.
         drop(delivery);
@@ -269,9 +267,7 @@ impl Listener for Remote {
         }
         let Some(channel) = self.channels.get(channel) else { return };
         channel.count_elsewhere(elsewhere);
-        if self.counts && channel.name().kind().has_subscription_count() {
-            channel.announce_count();
-        }
+        self.channels.announce_count(&channel);
     }
 
     fn cache_ttl(&self) -> Duration {

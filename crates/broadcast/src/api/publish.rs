@@ -1,5 +1,7 @@
 //! Hands published events to their channels and waits until every subscriber was served.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gema_cluster::entry::Event;
 use gema_cluster::node::{ACKNOWLEDGE, Acknowledged};
@@ -11,7 +13,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use crate::app::App;
-use crate::channel::{Delivery, To};
+use crate::channel::{Channel, Delivery, To};
 use crate::cluster::termination_of;
 use crate::server::Shared;
 
@@ -64,17 +66,17 @@ async fn publish_within(
     events: &[Publish<'_>],
     mut confirmation: Option<Confirmation>,
 ) -> Result<(), Answer> {
-    let mut targets = events.iter().flat_map(|event| &event.channels);
-    if targets.any(|name| is_full(app, name, backlog)) {
+    let each = events.iter().flat_map(|event| event.channels.iter().map(move |name| (event, name)));
+    let targets: Vec<_> = each.map(|(event, name)| (event, name, app.channels.get(name))).collect();
+    let mut channels = targets.iter().filter_map(|(.., channel)| channel.as_ref());
+    if channels.any(|channel| channel.backlog() > backlog) {
         return Err(answer::backlog_full());
     }
-    app.traffic.published.add(events.iter().map(|event| event.channels.len()).sum());
+    app.traffic.published.add(targets.len());
     // Every event is handed over before the first wait, so that a cancelled request cannot publish half a batch.
     let mut deliveries: Vec<Delivery> = Vec::new();
-    for event in events {
-        for name in &event.channels {
-            deliveries.extend(hand_over(app, name, event, confirmation.as_mut()));
-        }
+    for (event, name, channel) in targets {
+        deliveries.extend(hand_over(app, name, channel, event, confirmation.as_mut()));
     }
     for delivery in deliveries {
         delivery.wait().await;
@@ -85,18 +87,14 @@ async fn publish_within(
     }
 }
 
-fn is_full(app: &App, name: &ChannelName, limit: usize) -> bool {
-    app.channels.get(name).is_some_and(|channel| channel.backlog() > limit)
-}
-
 /// Encodes the event once, if anybody can want it, and gives it to the other nodes, the cache and the channel.
 fn hand_over(
     app: &App,
     name: &ChannelName,
+    channel: Option<Arc<Channel>>,
     event: &Publish<'_>,
     confirmation: Option<&mut Confirmation>,
 ) -> Option<Delivery> {
-    let channel = app.channels.get(name);
     if channel.is_none() && !name.kind().is_cache() && !app.cluster.is_on() {
         return None;
     }

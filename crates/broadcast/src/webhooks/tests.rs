@@ -271,7 +271,7 @@ async fn come_and_go(channels: Arc<Channels>, listener: Arc<TcpListener>, user: 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn facts_are_in_the_order_in_which_they_came_true() {
     let facts = Facts::wanted_by(&[webhook("a", true)], usize::MAX, false).unwrap();
-    let channels = Arc::new(Channels::new(Some(facts.clone()), Arc::default()));
+    let channels = Arc::new(Channels::new(Some(facts.clone()), Arc::default(), false));
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
     let people = (0..6).map(|number| come_and_go(channels.clone(), listener.clone(), number % 2));
     people.collect::<JoinSet<_>>().join_all().await;

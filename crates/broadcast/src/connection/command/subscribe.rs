@@ -121,7 +121,7 @@ fn join(
         app.cluster.leave(&name, member.map(|member| &member.user_id));
         ErrorEvent::too_many_members(most)
     })?;
-    app.announce_count(&joined.0);
+    app.channels.announce_count(&joined.0);
     if Admission::of(name.kind()) != Admission::Anyone {
         session.probation.pass();
     }

@@ -27,5 +27,5 @@ pub(in crate::connection) fn leave(
     if let Some(user) = joined.user() {
         app.users.disappear(user.as_str(), outbound);
     }
-    app.announce_count(channel);
+    app.channels.announce_count(channel);
 }
