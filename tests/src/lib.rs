@@ -3,8 +3,9 @@
 //! [`Gema`] is a running process, [`Client`] a WebSocket client that sees every frame, [`Api`] the signed HTTP API,
 //! [`Raw`] HTTP byte by byte, [`Redis`] a redis-server of the test's own, [`Cut`] a wire to it that can break, [`Nginx`] a
 //! balancer before some servers, [`Recorder`] a client that keeps what comes,
-//! [`MariaDb`] a database server, [`Stack`] all of that together, as `docker/compose.yml` has it.
-//! Nothing in here knows how the server works inside. The tests are in `tests/`, one file per subject; the same kit for
+//! [`MariaDb`] a database server, [`Stack`] all of that together, as `docker/compose.yml` has it. [`Memory`] stands in for
+//! Redis in tests of what is built on the seam between servers; nothing else in here knows how the server works inside. The
+//! tests are in `tests/`, one file per subject; the same kit for
 //! Node is `node/kit.mjs`.
 
 mod api;
@@ -14,6 +15,7 @@ mod cut;
 mod dice;
 mod gema;
 mod mariadb;
+mod memory;
 mod metrics;
 mod nginx;
 mod raw;
@@ -31,6 +33,7 @@ pub use cut::Cut;
 pub use dice::Dice;
 pub use gema::{Gema, Setup};
 pub use mariadb::MariaDb;
+pub use memory::{Memory, MemoryEngine};
 pub use metrics::Metrics;
 pub use nginx::Nginx;
 pub use raw::Raw;

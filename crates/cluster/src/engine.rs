@@ -1,5 +1,5 @@
-//! The seam between a node and the place where nodes meet. Redis is one such place, memory another (for tests); both
-//! pass the same contract suite (`tests/contract.rs`).
+//! The seam between a node and the place where nodes meet. Redis is one such place, memory another (for tests:
+//! `tests/src/memory.rs`); both pass the same contract suite (`tests/tests/cluster/contract.rs`).
 
 use std::time::Duration;
 

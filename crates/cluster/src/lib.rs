@@ -3,8 +3,8 @@
 //! The pure half: names of keys and topics ([`name`]), sealed messages ([`seal`], [`entry`]), what a node still has to tell
 //! the others ([`outgoing`] of events, [`truth`] of its clients), what it has heard of a channel ([`inbox`]), which topics
 //! it holds ([`interest`]) and under which ids it speaks ([`identity`]). None of it knows Redis, sockets or a clock. The
-//! other half is the place where nodes meet: [`engine`] is the seam, [`redis`] and [`memory`] implement it; [`node`] drives
-//! the pure half over it.
+//! other half is the place where nodes meet: [`engine`] is the seam, [`redis`] implements it, and the test kit does in
+//! memory; [`node`] drives the pure half over it.
 
 pub mod clock;
 pub mod engine;
@@ -14,7 +14,6 @@ pub mod identity;
 pub mod inbox;
 pub mod interest;
 pub mod lease;
-pub mod memory;
 pub mod name;
 pub mod node;
 pub mod outgoing;

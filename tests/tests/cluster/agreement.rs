@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gema_cluster::entry::{Event, Origin};
-use gema_cluster::memory::{Memory, MemoryEngine};
 use gema_cluster::node::{Listener, Node};
 use gema_cluster::replica::{Change, Replica};
 use gema_protocol::channel::ChannelName;
 use gema_protocol::presence::Member;
 use gema_protocol::roster::Roster;
+use gema_tests::{Memory, MemoryEngine};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use tokio::task::JoinSet;

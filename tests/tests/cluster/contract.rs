@@ -7,7 +7,6 @@ use bytes::Bytes;
 use gema_cluster::engine::{Engine, EngineError, Notice, Notices};
 use gema_cluster::entry::{Entry, Event, Origin, Published};
 use gema_cluster::inbox::Position;
-use gema_cluster::memory::Memory;
 use gema_cluster::name::{Namespace, Partition};
 use gema_cluster::outgoing::{Answer, Append};
 use gema_cluster::redis::{Address, Redis as RedisEngine};
@@ -16,7 +15,7 @@ use gema_cluster::seal::Sealer;
 use gema_cluster::telling::{Claim, Telling, Told};
 use gema_protocol::app::Secret;
 use gema_protocol::channel::ChannelName;
-use gema_tests::{PATIENCE, Redis};
+use gema_tests::{Memory, PATIENCE, Redis};
 use tokio::time::timeout;
 
 use crate::contract_leases::leases_hold;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use gema_cluster::engine::{Engine, Notice, Notices};
 use gema_cluster::entry::Origin;
 use gema_cluster::lease::{LEASE, Places, Renewal, Renewed, Standing};
-use gema_cluster::memory::Memory;
 use gema_cluster::name::{Namespace, Partition};
 use gema_cluster::redis::{Address, Redis as RedisEngine};
 use gema_cluster::replica::Delta;
@@ -13,7 +12,7 @@ use gema_cluster::seal::Sealer;
 use gema_cluster::telling::{Telling, Told};
 use gema_protocol::app::Secret;
 use gema_protocol::channel::ChannelName;
-use gema_tests::Redis;
+use gema_tests::{Memory, Redis};
 
 use super::contract::{channel, facts, notice, telling};
 

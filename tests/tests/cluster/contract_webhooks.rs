@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use gema_cluster::engine::{Engine, Notice, Notices};
 use gema_cluster::entry::Origin;
-use gema_cluster::memory::Memory;
 use gema_cluster::name::{Namespace, Partition};
 use gema_cluster::redis::{Address, Redis as RedisEngine};
 use gema_cluster::seal::Sealer;
@@ -16,7 +15,7 @@ use gema_cluster::telling::{Claim, Telling, Told};
 use gema_cluster::webhook::{Dead, Parcel, Record, Rules, Settled, Webhooks, take_over};
 use gema_protocol::app::Secret;
 use gema_protocol::webhook::{Kind, Kinds};
-use gema_tests::{PATIENCE, Redis};
+use gema_tests::{Memory, PATIENCE, Redis};
 use tokio::time::{Instant, sleep};
 
 use super::contract::{channel, notice};

@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use gema_cluster::engine::Engine;
 use gema_cluster::entry::Origin;
 use gema_cluster::lease::LEASE;
-use gema_cluster::memory::Memory;
 use gema_cluster::telling::{Telling, Told};
+use gema_tests::Memory;
 use tokio::time::{Instant, sleep};
 
 use super::contract::{channel, telling};

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use gema_cluster::engine::Engine;
 use gema_cluster::entry::{Event, Origin};
-use gema_cluster::memory::{Memory, MemoryEngine};
 use gema_cluster::node::{Listener, Node};
 use gema_cluster::replica::{Change, Replica};
 use gema_protocol::channel::ChannelName;
 use gema_protocol::presence::Member;
-use gema_tests::PATIENCE;
+use gema_tests::{Memory, MemoryEngine, PATIENCE};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use gema_cluster::engine::{Counts, Engine, Notice};
 use gema_cluster::entry::Origin;
-use gema_cluster::memory::Memory;
 use gema_cluster::name::{Namespace, Partition};
 use gema_cluster::telling::{Telling, Told};
-use gema_tests::{Client, PATIENCE, Redis};
+use gema_tests::{Client, Memory, PATIENCE, Redis};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

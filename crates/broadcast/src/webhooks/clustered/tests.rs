@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gema_cluster::entry::Origin;
-use gema_cluster::memory::{Memory, MemoryEngine};
 use gema_protocol::app::{Credentials, Secret};
 use gema_protocol::channel::ChannelName;
 use gema_protocol::limits::{Limits, Profile};
 use gema_protocol::presence::Member;
 use gema_protocol::webhook::Kinds;
+use gema_tests::{Memory, MemoryEngine};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::sleep;

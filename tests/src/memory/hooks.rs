@@ -1,4 +1,4 @@
-//! Webhooks in memory: the same decisions as `redis/hooks.lua`. See [`crate::webhook`].
+//! Webhooks in memory: the same decisions as `redis/hooks.lua`. See [`gema_cluster::webhook`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use gema_protocol::limits::{COUNT_PAUSE, COUNTED_AT_ONCE};
 use gema_protocol::webhook::{Kind, concerns};
 
 use super::{Meeting, MemoryEngine};
-use crate::engine::{EngineError, Notice};
-use crate::entry::Origin;
-use crate::name::Partition;
-use crate::telling::Telling;
-use crate::webhook::{
+use gema_cluster::engine::{EngineError, Notice};
+use gema_cluster::entry::Origin;
+use gema_cluster::name::Partition;
+use gema_cluster::telling::Telling;
+use gema_cluster::webhook::{
     AT_ONCE, Answer, Dead, Parcel, Place, Record, Rules, Settled, Taken, Webhooks, subject,
 };
 

@@ -1,4 +1,5 @@
-//! The place where nodes meet, in memory: for tests of what is built on the seam. It forgets when told to.
+//! The place where nodes meet, in memory: for tests of what is built on the seam ([`gema_cluster::engine`]). It forgets when
+//! told to.
 
 mod hooks;
 
@@ -14,15 +15,15 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::engine::{Asked, Counts, Engine, EngineError, Kept, Notice, Notices};
-use crate::entry::{Entry, Origin};
-use crate::inbox::{Page, Position};
-use crate::lease::{LEASE, Places, Renewal, Renewed, Standing};
-use crate::name::Partition;
-use crate::outgoing::{Answer, Append};
-use crate::replica::{Delta, Fact, Snapshot, Version};
-use crate::telling::{Telling, Told};
-use crate::webhook::Rules;
+use gema_cluster::engine::{Asked, Counts, Engine, EngineError, Kept, Notice, Notices};
+use gema_cluster::entry::{Entry, Origin};
+use gema_cluster::inbox::{Page, Position};
+use gema_cluster::lease::{LEASE, Places, Renewal, Renewed, Standing};
+use gema_cluster::name::Partition;
+use gema_cluster::outgoing::{Answer, Append};
+use gema_cluster::replica::{Delta, Fact, Snapshot, Version};
+use gema_cluster::telling::{Telling, Told};
+use gema_cluster::webhook::Rules;
 use hooks::Ledger;
 
 /// Notices that may wait for a node.
