@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use gema_tests::{Client, Metrics, PATIENCE, Redis, Setup};
-use serde_json::json;
+use gema_tests::{Client, Metrics, PATIENCE, Receiver, Redis, Setup};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::queries::answers;
 use crate::servers::{Node, pair, stop};
+use crate::webhooks;
 
 const ROOM: &str = "presence-room";
 const REFUSED: &str = "gema_cluster_messages_refused_total{app=\"424242\"}";
@@ -165,4 +167,107 @@ async fn messages_that_no_server_wrote_are_dropped_counted_and_said_once() {
         assert_eq!(log.matches("it does not begin with two numbers").count(), 1, "{log}");
         assert_eq!(log.matches("does not carry this app's seal").count(), 1, "{log}");
     }
+}
+
+/// Until both servers say the same of all channels.
+async fn agree_on(nodes: [&Node; 2], channels: &Value) {
+    for node in nodes {
+        answers(
+            node,
+            "/channels",
+            &[("info", "subscription_count,user_count")],
+            &json!({"channels": channels}),
+        )
+        .await;
+    }
+}
+
+/// Nobody comes or goes: the question itself heals, and every server tells again what it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_heals_what_it_finds_and_every_server_tells_again() {
+    let redis = Redis::start().await;
+    let (a, b) = pair(&redis).await;
+    let mut at_a = a.client().await;
+    at_a.join(&a.app, ROOM, &json!({"user_id": "ann"}).to_string()).await;
+    let at_b = (is_seen(&b, &mut at_a, "bob").await, b.subscriber("plain").await);
+    let all = json!({ROOM: {"user_count": 2}, "plain": {"subscription_count": 1}});
+    agree_on([&a, &b], &all).await;
+    for (script, pattern) in [
+        (OTHER_TYPES, "gema:*:occupied"),
+        (OTHER_VALUES, "gema:*:occupied"),
+        (OTHER_TYPES, "gema:*:users:*"),
+        (OTHER_TYPES, "gema:*"),
+    ] {
+        spoil(&redis, script, pattern);
+        agree_on([&a, &b], &all).await;
+        agree([&a, &b], &["ann", "bob"]).await;
+    }
+    drop((at_a, at_b));
+    agree_on([&a, &b], &json!({})).await;
+    stop(a, b).await;
+}
+
+/// Makes all keys with webhooks something that they are not.
+const LEDGERS_OF_OTHER_TYPES: &str = "
+local keys = redis.call('KEYS', ARGV[1])
+for _, key in ipairs(keys) do
+  for _, what in ipairs({ 'proofs', 'records', 'entries', 'batches' }) do
+    local name = string.gsub(key, 'records$', what)
+    redis.call('DEL', name)
+    redis.call('RPUSH', name, 'garbage')
+  end
+end
+return #keys";
+
+/// Fills them with what no script has written: records and batches of every server among it.
+const LEDGERS_OF_OTHER_VALUES: &str = "
+local keys = redis.call('KEYS', ARGV[1])
+local nodes = redis.call('ZRANGE', redis.call('KEYS', 'gema:*:nodes')[1], 0, -1)
+for _, key in ipairs(keys) do
+  local entries, batches = string.gsub(key, 'records$', 'entries'), string.gsub(key, 'records$', 'batches')
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    redis.call('HSET', key, field, 'garbage')
+  end
+  redis.call('HSET', string.gsub(key, 'records$', 'proofs'), 'garbage', 'garbage', '', '')
+  redis.call('ZADD', entries, 0, 'garbage', 0, '', 'inf', 'gone', '-inf', string.rep('f', 66), '-inf', string.rep('0', 66))
+  for number, node in ipairs(nodes) do
+    for class, text in pairs({ r = 'garbage', w = '', h = 'r 0 ab - presence-room mallory', x = string.rep('x', 100000) }) do
+      local id = string.format('%016.0f', 1000 * number + string.byte(class))
+      redis.call('ZADD', entries, 0, node .. class .. id .. id)
+      redis.call('HSET', key, id, text)
+    end
+    redis.call('ZADD', entries, 0, node .. 'r', 0, node .. 'w' .. string.rep('x', 100))
+    redis.call('HSET', batches, node .. '/garbage', 'garbage', node .. '/', string.rep('x', 17000000))
+  end
+end
+return #keys";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_go_on_whatever_somebody_else_writes_to_their_keys() {
+    let (redis, mut receiver) = (Redis::start().await, Receiver::start().await);
+    let (a, b) = webhooks::pair(&redis, &receiver).await;
+    let stays = webhooks::ann(&a, ROOM).await;
+    let mut told = Vec::new();
+    for (round, script) in
+        ["return 1", LEDGERS_OF_OTHER_TYPES, LEDGERS_OF_OTHER_VALUES, LEDGERS_OF_OTHER_TYPES]
+            .iter()
+            .enumerate()
+    {
+        for (number, server) in [&a, &b].into_iter().enumerate() {
+            let user = format!("user-{round}-{number}");
+            let is = |name: &str, event: &Value| event["name"] == name && event["user_id"] == *user;
+            let mut client = server.client().await;
+            client.join(&server.app, ROOM, &json!({"user_id": user}).to_string()).await;
+            told.extend(receiver.events_until(&a.app, |event| is("member_added", event)).await);
+            spoil(&redis, script, "gema:*:records");
+            // A new link reads again what was handed out and kept.
+            redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+            drop(client);
+            told.extend(receiver.events_until(&a.app, |event| is("member_removed", event)).await);
+        }
+    }
+    let known = |user: &str| user == "ann" || user.starts_with("user-");
+    assert!(told.iter().all(|event| event["user_id"].as_str().is_none_or(known)), "{told:?}");
+    drop(stays);
+    stop(a, b).await;
 }

@@ -7,6 +7,7 @@ mod contract_webhooks;
 mod events;
 mod failovers;
 mod garbage;
+mod garbage_keys;
 mod kinds;
 mod lives;
 mod nodes;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::servers::{Node, stop};
 
 /// Two servers with a link, whose app tells this back end everything.
-async fn pair(redis: &Redis, receiver: &Receiver) -> (Node, Node) {
+pub(super) async fn pair(redis: &Redis, receiver: &Receiver) -> (Node, Node) {
     // Another test may have done so.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let webhook = Webhook {
@@ -25,7 +25,7 @@ async fn pair(redis: &Redis, receiver: &Receiver) -> (Node, Node) {
     (a, b)
 }
 
-async fn ann(node: &Node, channel: &str) -> Client {
+pub(super) async fn ann(node: &Node, channel: &str) -> Client {
     let mut client = node.client().await;
     client.join(&node.app, channel, r#"{"user_id":"ann"}"#).await;
     client

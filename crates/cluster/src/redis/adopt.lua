@@ -7,6 +7,7 @@ if redis.call('EXISTS', KEYS[5]) == 1 then
   return -1
 end
 local hooks = webhooks(KEYS[1], KEYS[2], KEYS[3], '', 0, heir)
+hooks.clear()
 local given = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. dead, '(' .. dead .. 'x', 'LIMIT', 0, ARGV[3])
 for _, entry in ipairs(given) do
   local channel, note = hooks.read(string.sub(entry, 50))
@@ -23,7 +24,7 @@ for _, entry in ipairs(given) do
       redis.call('HSET', KEYS[2], note, new)
     end
   else
-    hooks.forget(entry)
+    hooks.refuse(entry)
   end
 end
 local batches = 0

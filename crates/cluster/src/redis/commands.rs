@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use fred::interfaces::PubsubInterface;
 use fred::types::Value;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -12,8 +13,8 @@ use tokio::time::timeout;
 
 use super::link::down;
 use super::script::Script;
-use super::{MOST_BYTES, Redis, bytes_of};
-use crate::engine::{Asked, Counts, Engine, EngineError, Kept, Notice};
+use super::{LOST, MOST_BYTES, Redis, bytes_of};
+use crate::engine::{Asked, Counts, Engine, EngineError, Kept};
 use crate::entry::{Entry, Origin};
 use crate::inbox::{Page, Position};
 use crate::lease::{Renewal, Renewed};
@@ -28,6 +29,8 @@ const COMMAND_TIME: Duration = Duration::from_secs(2);
 const MOST_COUNT: u64 = 1 << 40;
 /// Bytes that the log of one channel may hold.
 const LOG_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that are read of it at most, unless one event is larger: a few large ones come before the old are gone.
+const PAGE_BYTES: usize = 4 * LOG_BYTES;
 static APPEND: Script = Script::over(&["hash", "stream", "string"], include_str!("append.lua"));
 static PAGE: Script = Script::over(&["hash", "stream", "string"], include_str!("page.lua"));
 static FACTS: Script = Script::over(
@@ -38,7 +41,8 @@ static SNAPSHOT: Script = Script::over(&["hash"], include_str!("snapshot.lua"));
 static CHANNELS_OF: Script = Script::over(&["set"], "return redis.call('SMEMBERS', KEYS[1])");
 static LAST: Script = Script::over(
     &["string"],
-    "return {redis.call('GETRANGE', KEYS[1], 0, ARGV[1]), redis.call('PTTL', KEYS[1])}",
+    "local last = redis.call('GETRANGE', KEYS[1], 0, ARGV[1])
+    return {#last <= tonumber(ARGV[1]) and last or '', redis.call('PTTL', KEYS[1])}",
 );
 
 impl Engine for Redis {
@@ -73,9 +77,13 @@ impl Engine for Redis {
         async move {
             let epoch = after.map(|after| after.epoch.to_string()).unwrap_or_default();
             let number = after.map_or(0, |after| after.number);
-            let args = vec![epoch.into(), number.to_string().into()];
+            let most = [PAGE_BYTES, MOST_BYTES].map(|most| most.to_string().into());
+            let args = [vec![epoch.into(), number.to_string().into()], most.to_vec()].concat();
             let answer = self.call(&PAGE, &self.log_keys(channel), args).await?;
-            let [epoch, number, entries]: [Value; 3] = fields(answer)?;
+            let [epoch, number, entries, more]: [Value; 4] = fields(answer)?;
+            if more.as_i64() == Some(1) {
+                self.shared.refuse(channel, "more in a log than can be read");
+            }
             Ok(Page { newest: position(&epoch, &number)?, entries: self.entries(channel, entries)? })
         }
         .boxed()
@@ -87,14 +95,16 @@ impl Engine for Redis {
     ) -> BoxFuture<'a, Result<Option<Kept>, EngineError>> {
         async move {
             let key = self.shared.namespace.last_event(channel);
-            let most = (MOST_BYTES + 1).to_string().into();
+            let most = MOST_BYTES.to_string().into();
             let answer = self.call(&LAST, std::slice::from_ref(&key), vec![most]).await?;
             let [sealed, left]: [Value; 2] = fields(answer)?;
-            // A time below 0 says that there is none.
-            let time = left.as_u64().map(Duration::from_millis);
+            if left.as_i64() == Some(-2) {
+                return Ok(None);
+            }
+            let time = left.as_u64().map(Duration::from_millis).ok_or("a last event that is kept for ever");
             let text = bytes_of(&sealed, MOST_BYTES).and_then(|sealed| self.shared.read(&key, &sealed, text));
-            let text = time.and_then(|_| text.map_err(|why| self.shared.refuse(channel, &why)).ok());
-            Ok(text.zip(time))
+            let kept = text.and_then(|text| Ok((text, time?)));
+            Ok(kept.map_err(|why| self.shared.refuse(channel, &why)).ok())
         }
         .boxed()
     }
@@ -103,8 +113,11 @@ impl Engine for Redis {
         async move {
             let answer = self.call(&FACTS, &self.fact_keys(telling), self.fact_args(telling)).await?;
             let Value::Array(mut answer) = answer else { return Err(EngineError::Answer("facts.lua")) };
-            if let [_, _, wake, epoch] = &answer[..] {
+            if let [_, _, wake, epoch, lost] = &answer[..] {
                 self.decided(telling, wake, epoch);
+                if lost.as_i64() == Some(1) {
+                    self.shared.refuse(&telling.channel, "facts that do not fit; they are told again");
+                }
             }
             answer.truncate(2);
             let [status, number]: [Value; 2] = fields(Value::Array(answer))?;
@@ -128,7 +141,7 @@ impl Engine for Redis {
             let Value::Array(names) = self.call(&CHANNELS_OF, &keys, Vec::new()).await? else {
                 return Err(EngineError::Answer("SMEMBERS"));
             };
-            Ok(own_channels(&names, partition))
+            Ok(self.own_channels(&keys[0], &names, partition))
         }
         .boxed()
     }
@@ -136,10 +149,19 @@ impl Engine for Redis {
     fn snapshot<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<Snapshot, EngineError>> {
         async move {
             let keys = [self.shared.namespace.facts(channel)];
-            let answer = self.call(&SNAPSHOT, &keys, Vec::new()).await?;
-            let [version, members, counts]: [Value; 3] = fields(answer)?;
+            let answer = self.call(&SNAPSHOT, &keys, vec![MOST_BYTES.to_string().into()]).await?;
+            if answer.is_null() {
+                self.shared.refuse(channel, "more facts than can be read; they are told again");
+                self.call_for_words().await;
+                return Err(EngineError::Answer("more facts than can be read"));
+            }
+            let [version, members, counts, strangers]: [Value; 4] = fields(answer)?;
+            if strangers.as_u64() != Some(0) {
+                self.shared.refuse(channel, "facts of no node; they are taken out");
+            }
             let version = version.as_u64().ok_or(EngineError::Answer("snapshot.lua"))?;
-            Ok(Snapshot { version, facts: self.members(channel, members)?, counts: counts_of(counts)? })
+            let counts = self.counts_of(channel, counts)?;
+            Ok(Snapshot { version, facts: self.members(channel, members)?, counts })
         }
         .boxed()
     }
@@ -239,19 +261,27 @@ impl Redis {
             self.shared.explain(&link, error);
         }
         let called = called?;
-        if !called.healed.is_empty() && std::ptr::eq(script, &raw const FACTS) {
-            // A node that does not read its notices loses its link, and tells everything afterwards.
-            let _ = self.shared.notices.try_send(Notice::Lost);
+        for key in &called.healed {
+            self.shared.refuse(key, "a key of another type; it is deleted, and written anew");
         }
-        for key in called.healed {
-            if self.shared.refused.is_first("the type of a key") {
-                tracing::warn!(
-                    key,
-                    "deleted a key that somebody else has made something of; it is written anew"
-                );
-            }
+        if !called.healed.is_empty() {
+            self.call_for_words().await;
         }
         Ok(called.answer)
+    }
+
+    /// Somebody else has made something of keys: whose words are lost with them is not known, so every node tells again. A
+    /// node that is not reached has no link, and tells everything once it has one.
+    pub(super) async fn call_for_words(&self) {
+        let shared = &self.shared;
+        let message = [LOST, &shared.sealer.seal(&shared.loss_topic(), Vec::new())].concat();
+        let topic = shared.namespace.topic(&ChannelName::control());
+        let message = Value::Bytes(message.into());
+        let called: Result<(), _> =
+            self.within(async { shared.link()?.commands.spublish(topic, message).await.map_err(down) }).await;
+        if let Err(error) = called {
+            tracing::debug!(%error, "could not let the nodes tell again");
+        }
     }
 
     fn topics(&self, channels: &[ChannelName]) -> Vec<String> {
@@ -345,28 +375,49 @@ impl Redis {
         let Value::Array(flat) = flat else { return Err(EngineError::Answer("snapshot.lua")) };
         let (pairs, _) = flat.as_chunks::<2>();
         let read = |[field, sealed]: &[Value; 2]| {
-            let field = field.as_str()?;
-            let (node, user) = field.split_once('/')?;
-            let node = node_of(node)?;
-            let sealed = sealed.as_bytes().map(Bytes::copy_from_slice)?;
-            let opened = self.shared.sealer.open(&self.member_topic(channel, node, user), &sealed);
-            let member = opened.map_err(|error| self.shared.refuse(channel, &error.to_string())).ok()?;
-            Some(Fact { node, user_id: user.to_owned(), member: Some(member) })
+            let field = field.as_str().ok_or("a member whose field is no text")?;
+            let (node, user) = field.split_once('/').ok_or("a member of no node")?;
+            let node = node_of(node).ok_or("a member of no node")?;
+            let sealed = bytes_of(sealed, MOST_BYTES)?;
+            let member = self.shared.read(&self.member_topic(channel, node, user), &sealed, Ok)?;
+            Ok(Fact { node, user_id: user.to_owned(), member: Some(member) })
         };
-        Ok(pairs.iter().filter_map(read).collect())
+        Ok(self.shared.believed(channel, pairs.iter().map(read)))
     }
 
     /// `number-0, entry, number-0, entry, …`; what cannot be opened is left out.
     fn entries(&self, channel: &ChannelName, flat: Value) -> Result<Vec<(u64, Entry)>, EngineError> {
         let Value::Array(flat) = flat else { return Err(EngineError::Answer("page.lua")) };
-        let (pairs, _) = flat.as_chunks::<2>();
+        let (topic, (pairs, _)) = (self.shared.namespace.topic(channel), flat.as_chunks::<2>());
         let read = |[id, sealed]: &[Value; 2]| {
-            let number = id.as_str()?.strip_suffix("-0")?.parse().ok()?;
-            let sealed = sealed.as_bytes().map(Bytes::copy_from_slice)?;
+            let number = id.as_str().and_then(|id| id.strip_suffix("-0")?.parse().ok());
+            let sealed = bytes_of(sealed, MOST_BYTES)?;
             let read = |bytes| Entry::decode(bytes).map_err(|error| error.to_string());
-            Some((number, self.shared.open(channel, &sealed, read)?))
+            Ok((number.ok_or("an entry without a number")?, self.shared.read(&topic, &sealed, read)?))
         };
-        Ok(pairs.iter().filter_map(read).collect())
+        Ok(self.shared.believed(channel, pairs.iter().map(read)))
+    }
+
+    /// `node, subscriptions, …`; what is no count is left out.
+    fn counts_of(&self, channel: &ChannelName, flat: Value) -> Result<Vec<(Origin, u64)>, EngineError> {
+        let Value::Array(flat) = flat else { return Err(EngineError::Answer("snapshot.lua")) };
+        let (pairs, _) = flat.as_chunks::<2>();
+        let read = |[node, count]: &[Value; 2]| {
+            let count = count.as_u64().filter(|count| *count <= MOST_COUNT)?;
+            Some((node_of(node.as_str()?.as_ref())?, count))
+        };
+        let read = |pair| read(pair).ok_or_else(|| "a count that is none".to_owned());
+        Ok(self.shared.believed(channel, pairs.iter().map(read)))
+    }
+
+    /// The names that are some, of channels that lie here.
+    pub(super) fn own_channels(&self, key: &str, names: &[Value], partition: Partition) -> Vec<ChannelName> {
+        let read = |name: &Value| {
+            let channel = ChannelName::parse(name.as_str()?.as_ref(), LONGEST_NAME).ok()?;
+            (Partition::of(&channel) == partition).then_some(channel)
+        };
+        let read = |name| read(name).ok_or_else(|| "a name of no channel that lies here".to_owned());
+        self.shared.believed(key, names.iter().map(read))
     }
 }
 
@@ -406,22 +457,4 @@ fn node_of(field: &str) -> Option<Origin> {
 /// A yes or no among a script's arguments.
 pub(super) fn flag(is_so: bool) -> Value {
     if is_so { "1".into() } else { "0".into() }
-}
-
-/// `node, subscriptions, …`; what is no count is left out.
-fn counts_of(flat: Value) -> Result<Vec<(Origin, u64)>, EngineError> {
-    let Value::Array(flat) = flat else { return Err(EngineError::Answer("snapshot.lua")) };
-    let (pairs, _) = flat.as_chunks::<2>();
-    let read = |[node, count]: &[Value; 2]| {
-        let count = count.as_u64().filter(|count| *count <= MOST_COUNT)?;
-        Some((node_of(node.as_str()?.as_ref())?, count))
-    };
-    Ok(pairs.iter().filter_map(read).collect())
-}
-
-/// The names that are some, of channels that lie here.
-fn own_channels(names: &[Value], partition: Partition) -> Vec<ChannelName> {
-    let texts = names.iter().filter_map(Value::as_str);
-    let parsed = texts.filter_map(|text| ChannelName::parse(&text, LONGEST_NAME).ok());
-    parsed.filter(|channel| Partition::of(channel) == partition).collect()
 }

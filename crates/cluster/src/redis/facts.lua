@@ -8,8 +8,8 @@
 --       number at which this channel was confirmed ('' and 0 for never), the epoch if a new one begins; then for each user
 --       its id, the sealed member ('' when the last connection is gone), whether it was confirmed before that the user is
 --       there, and the user's proof.
--- Returns {1, version, milliseconds until there is a webhook for the node or -1, epoch}; {0, 0} when the node was declared
--- dead; {2, number} when that number of it was taken before.
+-- Returns {1, version, milliseconds until there is a webhook for the node or -1, epoch, 1 if the facts were lost};
+-- {0, 0} when the node was declared dead; {2, number} when that number of it was taken before.
 local topic, node, number, channel = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local subscriptions, known, whole, change = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7] == '1', ARGV[8]
 local wanted, proof, relied, relied_number = ARGV[9], ARGV[11], ARGV[12], tonumber(ARGV[13])
@@ -134,7 +134,7 @@ end
 
 -- Somebody who left while everything was forgotten is unknown here, and yet to be told.
 if not changed and not lost and not (whole and subscriptions == 0) then
-  return {1, follows, hooks.wake, epoch}
+  return {1, follows, hooks.wake, epoch, 0}
 end
 -- Versions are this server's time, and rise even when that does not.
 local version = math.max(follows + 1, hooks.now)
@@ -146,4 +146,4 @@ elseif total == subscriptions - before then
   redis.call('PERSIST', KEYS[1])
 end
 redis.call('SPUBLISH', topic, string.format('facts:%.0f:%.0f:', follows, version) .. change)
-return {1, version, hooks.wake, epoch}
+return {1, version, hooks.wake, epoch, lost and 1 or 0}

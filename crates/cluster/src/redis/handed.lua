@@ -4,7 +4,8 @@
 -- Returns {time, id, record, ...}.
 local node, answer = ARGV[1], {}
 local hooks = webhooks(KEYS[1], KEYS[2], KEYS[3], '', 0, node)
-local from, to = '(' .. node .. 'h' .. ARGV[2], '(' .. node .. 'i'
+hooks.clear()
+local from, to = (ARGV[2] == '' and '[' or '(') .. node .. 'h' .. ARGV[2], '(' .. node .. 'i'
 for _, entry in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], from, to, 'LIMIT', 0, ARGV[3])) do
   local channel, _, record = hooks.read(string.sub(entry, 50))
   if channel then
@@ -12,7 +13,7 @@ for _, entry in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], from, to, 'LIMIT', 0, 
     answer[#answer + 1] = string.sub(entry, 50)
     answer[#answer + 1] = record
   else
-    hooks.forget(entry)
+    hooks.refuse(entry)
   end
 end
 return answer

@@ -5,7 +5,7 @@
 -- records (hash): what nobody has delivered yet, by its id: `kind count proof marks channel user`. Beside them `-subject`:
 --   the entry of a going that a return takes back; `#channel`: the entry of a count that is summed up; `+channel`: the
 --   node that tells of the channel and how many records it has to (so its records stay in order); `@`: the newest id;
---   `!`: how many found no room.
+--   `!`: how many found no room; `?`: how many entries no script of ours has written.
 -- entries (sorted set, every score 0): node, then r (ready), w (waits for its time) or h (handed to the node), then its
 --   time and its id, both in microseconds with 16 digits.
 local MOST_ENTRIES, COUNTED_AT_ONCE, COUNT_PAUSE, FORGOTTEN_PAUSE = 65536, 100, 5000000, 10000000
@@ -41,9 +41,14 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
     end
   end
 
+  -- Counts something until somebody takes.
+  local function note(field, more)
+    redis.call('HSET', records, field, (natural(redis.call('HGET', records, field)) or 0) + more)
+  end
+
   local function add(owner, class, pause, kind, count, proof, channel, user)
     if redis.call('ZCARD', entries) >= MOST_ENTRIES then
-      redis.call('HSET', records, '!', (natural(redis.call('HGET', records, '!')) or 0) + 1)
+      note('!', 1)
       return nil
     end
     local id = math.max(now, (natural(redis.call('HGET', records, '@')) or 0) + 1)
@@ -67,6 +72,28 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
   local function forget(entry)
     redis.call('ZREM', entries, entry)
     redis.call('HDEL', records, string.sub(entry, 50))
+  end
+
+  -- Takes out what no script of ours has written.
+  function hooks.refuse(entry)
+    forget(entry)
+    note('?', 1)
+  end
+
+  -- The order of the entries stands on their having one score.
+  function hooks.clear()
+    local strange = redis.call('ZREMRANGEBYSCORE', entries, '-inf', '(0')
+      + redis.call('ZREMRANGEBYSCORE', entries, '(0', '+inf')
+    if strange > 0 then
+      note('?', strange)
+    end
+  end
+
+  -- What was noted since the last call.
+  function hooks.reported(field)
+    local count = natural(redis.call('HGET', records, field)) or 0
+    redis.call('HDEL', records, field)
+    return count
   end
 
   -- The entry that is noted under a name, if it still waits.
@@ -156,7 +183,12 @@ local function webhooks(proofs, records, entries, wanted, grace, node)
       return 0
     end
     local first = redis.call('ZRANGEBYLEX', entries, '[' .. node .. 'w', '(' .. node .. 'x', 'LIMIT', 0, 1)[1]
-    return first and math.max(0, math.ceil(((natural(string.sub(first, 34, 49)) or 0) - now) / 1000)) or -1
+    if first and not (#first == 65 and string.match(string.sub(first, 34), '^%d+$')) then
+      -- It would never be due. There may be more like it.
+      hooks.refuse(first)
+      return 0
+    end
+    return first and math.max(0, math.ceil((tonumber(string.sub(first, 34, 49)) - now) / 1000)) or -1
   end
 
   hooks.now, hooks.lane, hooks.set_lane, hooks.forget = now, lane, set_lane, forget

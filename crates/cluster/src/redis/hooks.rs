@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::interfaces::HashesInterface;
 use fred::types::Value;
 use futures_util::FutureExt;
 
 use super::Redis;
 use super::commands::{fields, fresh_epoch, node_field};
-use super::link::down;
 use super::script::Script;
 use crate::engine::{EngineError, Notice};
 use crate::entry::Origin;
@@ -33,6 +31,7 @@ static ADOPT: Script = Script::over(
 );
 static KEEP: Script = Script::over(&["hash", "string"], include_str!("keep.lua"));
 static KEPT: Script = Script::over(&["hash"], include_str!("kept.lua"));
+static DROP: Script = Script::over(&["hash"], "return redis.call('HDEL', KEYS[1], ARGV[1])");
 static SUCCESSOR: Script = Script::over(&["string"], include_str!("successor.lua"));
 
 /// When Redis was last sure of what a node told of a channel.
@@ -58,7 +57,10 @@ impl Webhooks for Redis {
             if answer.len() == 1 {
                 return Ok(Err(Dead));
             }
-            let [_, next, lost, records]: [Value; 4] = fields(Value::Array(answer))?;
+            let [_, next, lost, records, strangers]: [Value; 5] = fields(Value::Array(answer))?;
+            if strangers.as_u64() != Some(0) {
+                self.shared.refuse(&keys[2], "webhooks that no node has decided");
+            }
             let records = self.records(node, partition, records).await?;
             Ok(Ok(Taken { records, next: pause(&next)?, lost: lost.as_u64().unwrap_or_default() }))
         }
@@ -114,10 +116,9 @@ impl Webhooks for Redis {
 
     fn drop_kept<'a>(&'a self, node: Origin, partition: Partition, delivery: &'a str) -> Answer<'a, ()> {
         async move {
-            let link = self.shared.link()?;
-            let (key, field) =
-                (self.shared.namespace.batches(partition), format!("{}/{delivery}", node_field(node)));
-            self.within(async { link.commands.hdel(key, field).await.map_err(down) }).await
+            let keys = [self.shared.namespace.batches(partition)];
+            let field = format!("{}/{delivery}", node_field(node));
+            self.call(&DROP, &keys, vec![field.into()]).await.map(drop)
         }
         .boxed()
     }
@@ -135,7 +136,7 @@ impl Webhooks for Redis {
                 match self.parcel(&keys[0], &delivery, sealed) {
                     Some(parcel) => parcels.push((delivery.into_owned(), parcel)),
                     None => {
-                        tracing::warn!(%delivery, "dropped a batch of webhooks that no node has written");
+                        self.shared.refuse(&keys[0], "a batch of webhooks that no node has written");
                         self.drop_kept(node, partition, &delivery).await?;
                     }
                 }
@@ -259,7 +260,7 @@ impl Redis {
             }
         }
         if !refused.is_empty() {
-            tracing::warn!(records = refused.len(), "dropped webhooks that no node has decided");
+            self.shared.refuse(&self.ledger_keys(partition)[1], "webhooks that no node has decided");
             // Somebody else's by now if the node was declared dead.
             let _ = self.settle(node, partition, &refused).await?;
         }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::interfaces::ClientLike;
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::types::Value;
 use gema_protocol::channel::ChannelName;
 
 use super::Redis;
 use super::commands::{fields, flag, node_field};
-use super::link::{down, unix_us};
+use super::link::unix_us;
 use super::script::Script;
 use crate::clock::Look;
 use crate::engine::EngineError;
@@ -26,6 +25,7 @@ static REAP: Script = Script::over(
     &["string", "set", "hash", "hash", "hash", "hash", "zset", "hash"],
     concat!(include_str!("hooks.lua"), include_str!("reap.lua")),
 );
+static STRIKE: Script = Script::over(&["set"], "return redis.call('SREM', KEYS[1], unpack(ARGV))");
 static BURY: Script = Script::over(LEASE_TYPES, include_str!("bury.lua"));
 /// Of [`Redis::lease_keys`].
 const LEASE_TYPES: &[&str] = &["zset", "hash", "hash", "string"];
@@ -40,7 +40,7 @@ impl Redis {
         self.learn_clock(asked, &seconds, &micros)?;
         match status.as_i64() {
             Some(0) => Ok(Renewed::Ended),
-            Some(1) => standing(rest, renewal.wanted).map(Renewed::Stands),
+            Some(1) => self.standing(rest, renewal.wanted).map(Renewed::Stands),
             _ => Err(EngineError::Answer("renew.lua")),
         }
     }
@@ -50,9 +50,14 @@ impl Redis {
         let mut channels = Vec::new();
         loop {
             let (keys, args) = self.reap_call(node, partition, &channels);
-            let Value::Array(names) = self.call(&REAP, &keys, args).await? else {
+            let Value::Array(mut names) = self.call(&REAP, &keys, args).await? else {
                 return Err(EngineError::Answer("reap.lua"));
             };
+            let lost = names.is_empty() || names.remove(0).as_i64() != Some(0);
+            if lost {
+                self.shared.refuse(&keys[3], "a count without facts; all nodes tell again");
+                self.call_for_words().await;
+            }
             if names.is_empty() {
                 return Ok(());
             }
@@ -89,6 +94,22 @@ impl Redis {
         let theirs = number(seconds)?.saturating_mul(1_000_000).saturating_add(number(micros)?);
         self.shared.clock.lock().learn(Look { asked, theirs, answered: unix_us() });
         Ok(())
+    }
+
+    /// `nodes, connections of the others, free places, {ended, …}, strangers`; ids that are none are left out.
+    fn standing(&self, fields_after_time: Vec<Value>, wanted: u64) -> Result<Standing, EngineError> {
+        let [nodes, elsewhere, free, ended, strangers]: [Value; 5] = fields(Value::Array(fields_after_time))?;
+        let number = |value: &Value| value.as_u64().ok_or(EngineError::Answer("renew.lua"));
+        let Value::Array(ended) = ended else { return Err(EngineError::Answer("renew.lua")) };
+        if number(&strangers)? > 0 {
+            self.shared.refuse(&self.shared.namespace.nodes(), "nodes that are none; they are taken out");
+        }
+        let id = |id: &Value| u128::from_str_radix(id.as_str()?.as_ref(), 16).ok().map(Origin);
+        Ok(Standing {
+            elsewhere: number(&elsewhere)?,
+            ended: ended.iter().filter_map(id).collect(),
+            places: Places::of(number(&free)?, wanted, number(&nodes)?),
+        })
     }
 
     /// Keys and arguments as `reap.lua` lists them. The script cannot seal, so each notice is sealed here. Forged it is worth
@@ -132,19 +153,13 @@ impl Redis {
         partition: Partition,
         names: Vec<Value>,
     ) -> Result<Vec<ChannelName>, EngineError> {
-        let known = |name: &Value| {
-            let channel = ChannelName::parse(name.as_str()?.as_ref(), usize::MAX).ok()?;
-            (Partition::of(&channel) == partition).then_some(channel)
-        };
-        let channels = names.iter().filter_map(known).collect();
-        let mut strangers: Vec<_> = names.into_iter().filter(|name| known(name).is_none()).collect();
-        if !strangers.is_empty() {
-            tracing::warn!(count = strangers.len(), "dropped names of channels that no node has written");
-            strangers.insert(0, self.shared.namespace.channels_of(node, partition).into());
-            let remove = CustomCommand::new_static("SREM", ClusterHash::FirstKey, false);
-            let link = self.shared.link()?;
-            self.within(async { link.commands.custom::<Value, _>(remove, strangers).await.map_err(down) })
-                .await?;
+        let keys = [self.shared.namespace.channels_of(node, partition)];
+        let channels = self.own_channels(&keys[0], &names, partition);
+        if channels.len() < names.len() {
+            let is_known =
+                |name: &Value| channels.iter().any(|known| name.as_str().as_deref() == Some(&**known));
+            let strangers = names.into_iter().filter(|name| !is_known(name)).collect();
+            self.call(&STRIKE, &keys, strangers).await?;
         }
         Ok(channels)
     }
@@ -158,17 +173,4 @@ pub(super) fn death_topic(namespace: &Namespace, channel: &ChannelName) -> Strin
 /// The node in an opened notice.
 pub(super) fn dead_node(notice: &Bytes) -> Option<Origin> {
     Some(Origin(u128::from_be_bytes(notice.as_ref().try_into().ok()?)))
-}
-
-/// `nodes, connections of the others, free places, {ended, …}`; ids that are none are left out.
-fn standing(fields_after_time: Vec<Value>, wanted: u64) -> Result<Standing, EngineError> {
-    let [nodes, elsewhere, free, ended]: [Value; 4] = fields(Value::Array(fields_after_time))?;
-    let number = |value: &Value| value.as_u64().ok_or(EngineError::Answer("renew.lua"));
-    let Value::Array(ended) = ended else { return Err(EngineError::Answer("renew.lua")) };
-    let id = |id: &Value| u128::from_str_radix(id.as_str()?.as_ref(), 16).ok().map(Origin);
-    Ok(Standing {
-        elsewhere: number(&elsewhere)?,
-        ended: ended.iter().filter_map(id).collect(),
-        places: Places::of(number(&free)?, wanted, number(&nodes)?),
-    })
 }

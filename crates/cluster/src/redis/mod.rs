@@ -51,6 +51,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// What Redis says when its operator must act.
 const DENIALS: [&str; 5] = ["NOPERM", "ACL failure", "OOM", "MISCONF", "NOREPLICAS"];
+/// What begins a message that lets every node tell again.
+const LOST: &[u8] = b"lost:";
 const NO_NUMBERS: &str = "it does not begin with two numbers";
 
 /// One app's share of a Redis.
@@ -196,6 +198,8 @@ impl Shared {
             self.delta(channel, &bytes.slice_ref(change))
         } else if let Some(death) = bytes.strip_prefix(b"gone:") {
             self.death(channel, &bytes.slice_ref(death))
+        } else if let Some(sealed) = bytes.strip_prefix(LOST) {
+            self.read(&self.loss_topic(), &bytes.slice_ref(sealed), |_| Ok(Notice::Lost))
         } else {
             self.entry(channel, bytes)
         }
@@ -238,31 +242,21 @@ impl Shared {
         self.sealer.open(topic, sealed).map_err(|error| error.to_string()).and_then(read)
     }
 
-    /// As [`Shared::read`], for a channel's topic; what cannot be read is refused.
-    fn open<T>(
-        &self,
-        channel: &ChannelName,
-        sealed: &Bytes,
-        read: impl FnOnce(Bytes) -> Result<T, String>,
-    ) -> Option<T> {
-        self.open_for(&self.namespace.topic(channel), channel, sealed, read)
+    /// What the message is sealed for that lets every node tell again.
+    fn loss_topic(&self) -> String {
+        format!("lost:{}", self.namespace.topic(&ChannelName::control()))
     }
 
-    fn open_for<T>(
-        &self,
-        topic: &str,
-        channel: &ChannelName,
-        sealed: &Bytes,
-        read: impl FnOnce(Bytes) -> Result<T, String>,
-    ) -> Option<T> {
-        self.read(topic, sealed, read).map_err(|why| self.refuse(channel, &why)).ok()
-    }
-
-    /// Counts what is not believed, and logs the first of each kind.
-    fn refuse(&self, channel: &ChannelName, why: &str) {
+    /// Counts what is not believed, and logs the first of each kind. `at`: its channel or key.
+    fn refuse(&self, at: &str, why: &str) {
         if self.refused.is_first(why) {
-            tracing::warn!(%channel, why, "dropped what Redis had; more of this kind is counted only");
+            tracing::warn!(at, why, "dropped what Redis had; more of this kind is counted only");
         }
+    }
+
+    /// What could be read of the finds in a channel or key; the others are refused.
+    fn believed<T>(&self, at: &str, finds: impl Iterator<Item = Result<T, String>>) -> Vec<T> {
+        finds.filter_map(|find| find.map_err(|why| self.refuse(at, &why)).ok()).collect()
     }
 
     /// Says once what an operator can do something about: a missing right, a full memory, a disk that cannot be written.

@@ -3,16 +3,13 @@
 //! Nothing that is found is trusted. The scripts pass over what is too long, too much or no number, so that a stranger's
 //! million fields cost neither side more than a look at their number.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fred::interfaces::KeysInterface;
-use fred::types::{Expiration, SetOptions, Value};
+use fred::types::Value;
 use futures_util::future::try_join_all;
 use gema_protocol::channel::ChannelName;
 
 use super::Redis;
-use super::link::down;
 use super::script::Script;
 use crate::engine::{Counts, EngineError};
 use crate::name::Partition;
@@ -21,8 +18,9 @@ use crate::name::Partition;
 const MOST: usize = 65_536;
 /// Most bytes of a channel's name or of a user's id.
 const LONGEST: usize = 4_096;
-static OCCUPIED: Script = Script::new(include_str!("occupied.lua"));
-static CHANNEL: Script = Script::new(include_str!("channel.lua"));
+static OCCUPIED: Script = Script::over(&["hash"], include_str!("occupied.lua"));
+static CHANNEL: Script = Script::over(&["hash"], include_str!("channel.lua"));
+static MISSED: Script = Script::over(&["string"], include_str!("missed.lua"));
 
 impl Redis {
     /// All partitions at once.
@@ -39,16 +37,26 @@ impl Redis {
     ) -> Result<Vec<(ChannelName, u64)>, EngineError> {
         let keys = [self.shared.namespace.occupied(partition)];
         let args = vec![prefix.into(), MOST.to_string().into(), LONGEST.to_string().into()];
-        let Value::Array(flat) = self.call(&OCCUPIED, &keys, args).await? else {
-            complain("a list of occupied channels that no server of ours can have written");
+        let Value::Array(answer) = self.call(&OCCUPIED, &keys, args).await? else {
+            self.shared.refuse(&keys[0], "more occupied channels than can be listed");
             return Ok(Vec::new());
         };
-        let (pairs, _) = flat.as_chunks::<2>();
+        let (strangers, flat) = answer.split_first().ok_or(EngineError::Answer("occupied.lua"))?;
+        self.taken_out(&keys[0], strangers).await;
         let read = |[name, count]: &[Value; 2]| {
             let name = ChannelName::parse(&name.as_str()?, LONGEST).ok()?;
             Some((name, count.as_u64()?))
         };
-        Ok(pairs.iter().filter_map(read).collect())
+        let read = |pair| read(pair).ok_or_else(|| "the name of an occupied channel that is none".to_owned());
+        Ok(self.shared.believed(&keys[0], flat.as_chunks::<2>().0.iter().map(read)))
+    }
+
+    /// A script has taken out counts that are none: perhaps there was a right one, so it is told again.
+    async fn taken_out(&self, key: &str, strangers: &Value) {
+        if strangers.as_u64() != Some(0) {
+            self.shared.refuse(key, "counts that are none; they are taken out, and all nodes tell again");
+            self.call_for_words().await;
+        }
     }
 
     /// All channels at once.
@@ -60,7 +68,7 @@ impl Redis {
     pub(super) async fn list_users(&self, channel: &ChannelName) -> Result<Vec<String>, EngineError> {
         let (counts, users) = self.channel(channel, MOST).await?;
         if counts.users > MOST as u64 {
-            complain("more users in a channel than can be listed");
+            self.shared.refuse(channel, "more users in a channel than can be listed");
             return Err(EngineError::Answer("too many users"));
         }
         Ok(users)
@@ -73,14 +81,16 @@ impl Redis {
         most: usize,
     ) -> Result<(Counts, Vec<String>), EngineError> {
         let namespace = &self.shared.namespace;
-        let keys = [namespace.occupied(Partition::of(channel)), namespace.users(channel)];
+        let keys =
+            [namespace.occupied(Partition::of(channel)), namespace.users(channel), namespace.facts(channel)];
         let args = vec![channel.to_string().into(), most.to_string().into(), LONGEST.to_string().into()];
         let Value::Array(answer) = self.call(&CHANNEL, &keys, args).await? else {
             return Err(EngineError::Answer("channel.lua"));
         };
-        let [subscriptions, users, ids @ ..] = &answer[..] else {
+        let [strangers, subscriptions, users, ids @ ..] = &answer[..] else {
             return Err(EngineError::Answer("channel.lua"));
         };
+        self.taken_out(&keys[0], strangers).await;
         let count = |value: &Value| value.as_u64().ok_or(EngineError::Answer("channel.lua"));
         let counts = Counts { subscriptions: count(subscriptions)?, users: count(users)? };
         Ok((counts, ids.iter().filter_map(|id| Some(id.as_str()?.into_owned())).collect()))
@@ -92,22 +102,12 @@ impl Redis {
         channel: &ChannelName,
         period: Duration,
     ) -> Result<bool, EngineError> {
-        let link = self.shared.link()?;
-        let key = self.shared.namespace.missed(channel);
-        let period = Expiration::PX(i64::try_from(period.as_millis()).unwrap_or(i64::MAX).max(1));
-        self.within(async {
-            let set = link.commands.set(&key, 1, Some(period), Some(SetOptions::NX), false);
-            let marked: Option<String> = set.await.map_err(down)?;
-            Ok(marked.is_some())
-        })
-        .await
-    }
-}
-
-/// Says once that Redis holds what it should not.
-fn complain(what: &'static str) {
-    static COMPLAINED: AtomicBool = AtomicBool::new(false);
-    if !COMPLAINED.swap(true, Ordering::Relaxed) {
-        tracing::warn!(what, "passed over in Redis; further finds are not logged");
+        let keys = [self.shared.namespace.missed(channel)];
+        let period = period.as_millis().max(1).to_string();
+        let marked = self.call(&MISSED, &keys, vec![period.into()]).await?.as_i64();
+        if marked == Some(2) {
+            self.shared.refuse(channel, "a mark of a missed event that would stand too long");
+        }
+        Ok(marked != Some(0))
     }
 }

@@ -7,17 +7,32 @@
 --       of `hooks.lua`; then for each channel to be done: facts, users.
 -- ARGV: node, seconds the tombstone stands, most channels at a time, which webhooks are wanted, milliseconds of grace, then
 --       for each channel: name, topic, sealed notice.
--- Returns names of channels that are still to be done.
+-- Returns {1 if facts were lost that other nodes may have told, names of channels that are still to be done...}.
 local node = ARGV[1]
 local mine = node .. '/'
 local hooks = webhooks(KEYS[5], KEYS[6], KEYS[7], ARGV[4], ARGV[5], node)
+
+-- As facts.lua: a key of another type ends the script here, and facts without users are not to be used on.
+for i = 8, #KEYS, 2 do
+  local users = redis.pcall('HLEN', KEYS[i + 1])
+  if type(users) == 'table' and string.find(users.err, 'WRONGTYPE', 1, true) then
+    redis.call('DEL', KEYS[i])
+  end
+end
+redis.call('SRANDMEMBER', KEYS[2])
+redis.call('ZCARD', KEYS[7])
+for i = 3, #KEYS do
+  if i ~= 7 then
+    redis.call('HLEN', KEYS[i])
+  end
+end
 
 -- First of all: from now on nothing that the node says is taken.
 redis.call('SET', KEYS[1], '', 'EX', ARGV[2])
 redis.call('HDEL', KEYS[3], node)
 
 -- Fields looked at before other clients of Redis get their turn.
-local budget = 20000
+local budget, lost = 20000, 0
 
 -- What is left of a number; what is none, or nothing, goes.
 local function take(key, field, count)
@@ -45,9 +60,23 @@ local function take_users(facts, users, channel)
   return changed
 end
 
-local function take_count(facts, channel)
+-- Nobody knows any more whose these were. Whoever is there tells again.
+local function lose(users, channel)
+  lost = 1
+  for _, user in ipairs(redis.call('HKEYS', users)) do
+    hooks.went(channel, user)
+  end
+  redis.call('DEL', users)
+  hooks.went(channel)
+end
+
+local function take_count(facts, users, channel)
   local count = natural(redis.call('HGET', facts, '#' .. node)) or 0
   redis.call('HDEL', facts, '#' .. node)
+  if redis.call('EXISTS', facts) == 0 and redis.call('HDEL', KEYS[4], channel) == 1 then
+    lose(users, channel)
+    return false
+  end
   if count > 0 then
     local left = take(KEYS[4], channel, count)
     hooks.counted(channel, left)
@@ -77,10 +106,12 @@ for i = 0, (#KEYS - 7) / 2 - 1 do
     break
   end
   local had_users = take_users(facts, users, channel)
-  local had_count = take_count(facts, channel)
+  local had_count = take_count(facts, users, channel)
   redis.call('SREM', KEYS[2], channel)
   if had_users or had_count then
     announce(facts, channel, topic, notice)
   end
 end
-return redis.call('SRANDMEMBER', KEYS[2], ARGV[3])
+local left = redis.call('SRANDMEMBER', KEYS[2], ARGV[3])
+table.insert(left, 1, lost)
+return left

@@ -1,13 +1,14 @@
 -- Hands a node what it has to tell: first what is ready, then what has become due.
 --
 -- KEYS: proofs, records, entries, the node's tombstone. ARGV: node, most records.
--- Returns {1, milliseconds until the next (-1: none), records without room since the last call, {time, id, record, ...}};
--- {0} when the node was declared dead.
+-- Returns {1, milliseconds until the next (-1: none), records without room since the last call, {time, id, record, ...},
+-- entries that no script of ours has written and that were taken out since}; {0} when the node was declared dead.
 local node, most = ARGV[1], tonumber(ARGV[2])
 if redis.call('EXISTS', KEYS[4]) == 1 then
   return {0}
 end
 local hooks, taken = webhooks(KEYS[1], KEYS[2], KEYS[3], '', 0, node), {}
+hooks.clear()
 
 local function move(entry, to, class)
   redis.call('ZREM', KEYS[3], entry)
@@ -26,7 +27,7 @@ for _, entry in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '[' .. node .. 'r', '(
   if channel then
     hand(entry, record)
   else
-    hooks.forget(entry)
+    hooks.refuse(entry)
   end
 end
 local due = '(' .. node .. 'w' .. digits(hooks.now + 1)
@@ -45,9 +46,7 @@ for _, entry in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '[' .. node .. 'w', du
       hand(entry, record)
     end
   else
-    hooks.forget(entry)
+    hooks.refuse(entry)
   end
 end
-local lost = natural(redis.call('HGET', KEYS[2], '!')) or 0
-redis.call('HDEL', KEYS[2], '!')
-return {1, hooks.next(), lost, taken}
+return {1, hooks.next(), hooks.reported('!'), taken, hooks.reported('?')}
