@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fuzzes the pure functions of crates/protocol with libFuzzer, and says how many inputs each target has seen.
+"""Fuzzes the pure functions of crates/protocol and crates/cluster with libFuzzer, and counts the inputs of each target.
 
 usage: fuzz.py [TARGET...]   Every target by default; SECONDS=N gives each that long (60).
 
@@ -66,6 +66,26 @@ def channels(vectors):
         yield b"\xc8" + found.encode()
 
 
+def told():
+    """What servers tell each other through Redis: a choice, and a message or some, each behind its length."""
+    def field(text):
+        return len(text).to_bytes(4) + text.encode()
+
+    def several(*messages):
+        return b"".join(len(message).to_bytes(2) + message for message in messages)
+
+    node, count = (2).to_bytes(16), (1).to_bytes(8)
+    event = (9).to_bytes(8) + b"\1" + field("12.34") + field('{"event":"e"}')
+    entry, next_entry = b"\1" + node + count + event, b"\1" + node + (2).to_bytes(8) + event + event
+    member = field("ann") + b"\1" + field('{"user_id":"ann"}')
+    change = b"\1" + node + b"\0" + count + member
+    farewell = b"\1" + node + b"\1" + bytes(8) + field("ann") + b"\0" + field("")
+    parcel = b"\1" + (9).to_bytes(8) + field("e1") + field('{"events":[]}') + field("presence-a") + count + count
+    yield from (b"\0" + entry, b"\1" + several(b"\1" + entry, b"\3" + next_entry, b"\5" + entry), b"\2" + change)
+    yield from (b"\3" + several(change, farewell), b"\4" + parcel)
+    yield from (b"\5" + b"r 0 ab12 -e1-e2- presence-a ann", b"\5" + b"s 7 ab - c ")
+
+
 def seeds(vectors):
     """Inputs by target. A first byte is a limit or a profile: see each target's check."""
     asked = list(requests(vectors))
@@ -79,6 +99,7 @@ def seeds(vectors):
         "query": (query for _, _, query, _ in asked),
         "publish": (profile + body for _, _, _, body in asked if body for profile in "\0\1"),
         "identity": identities(vectors),
+        "cluster": told(),
     }
 
 

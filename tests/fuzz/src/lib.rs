@@ -1,8 +1,10 @@
-//! The fuzz targets' properties: those of `crates/protocol/tests/properties`, which `make test` runs with inputs that
-//! proptest makes up. `make fuzz` runs them here with inputs that libFuzzer finds, one program per function.
+//! The fuzz targets' properties: those of `crates/protocol/tests/properties` and `crates/cluster/tests/properties`, which
+//! `make test` runs with inputs that proptest makes up. `make fuzz` runs them here with inputs that libFuzzer finds, one program per function.
 
 #[path = "../../../crates/protocol/tests/properties/checks/mod.rs"]
 mod checks;
+#[path = "../../../crates/cluster/tests/properties/checks/mod.rs"]
+mod cluster_checks;
 
 /// A text message of a client.
 pub fn message(bytes: &[u8]) {
@@ -37,4 +39,9 @@ pub fn publish(bytes: &[u8]) {
 /// The `channel_data` or `user_data` of a client.
 pub fn identity(bytes: &[u8]) {
     checks::identity::check(bytes);
+}
+
+/// A choice, and a message or several that a server reads out of Redis.
+pub fn cluster(bytes: &[u8]) {
+    cluster_checks::check(bytes);
 }
