@@ -60,7 +60,7 @@ pub(super) struct Connected {
 }
 
 impl Connected {
-    async fn new(builder: &Builder) -> Result<Self, EngineError> {
+    pub(super) async fn new(builder: &Builder) -> Result<Self, EngineError> {
         let client = builder.build().map_err(down)?;
         let task = client.connect();
         let mut this = Self { client, task };
@@ -72,6 +72,11 @@ impl Connected {
             },
         }
         Ok(this)
+    }
+
+    /// Whether the connection has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.task.is_finished()
     }
 }
 
@@ -260,7 +265,7 @@ impl Link {
             if silence > PROBE_TIME * self.patience {
                 return format!("no sign of life for {} s", silence.as_secs());
             }
-            if self.commands.task.is_finished() || self.topics.task.is_finished() {
+            if self.commands.is_over() || self.topics.is_over() {
                 return "the connection ended".to_owned();
             }
             // Without an answer in time the silence will tell.
@@ -301,11 +306,10 @@ async fn layout(commands: &Client, topics: &[String]) -> Result<Layout, EngineEr
 /// Connects once and looks at the version.
 pub(super) async fn look(builder: &Builder, patience: u32) -> Result<(), EngineError> {
     let commands = Connected::new(&configured(builder, patience)).await?;
-    let hello = CustomCommand::new_static("HELLO", ClusterHash::Random, false);
-    version::check(commands.custom(hello, Vec::<String>::new()).await)
+    version::check_of(&commands).await
 }
 
-fn configured(builder: &Builder, patience: u32) -> Builder {
+pub(super) fn configured(builder: &Builder, patience: u32) -> Builder {
     let mut builder = builder.clone();
     builder.with_connection_config(|config| {
         config.connection_timeout = CONNECT_TIME * patience;

@@ -1,9 +1,9 @@
 //! Redis (7 or newer) or Valkey as the place where nodes meet: sharded pub/sub, a stream per channel, short scripts.
 //!
 //! [`address`] says where it is, [`link`] owns the connections, [`commands`] what an app asks, [`queries`] what is counted,
-//! [`leases`] who lives; here is what comes by itself. Every script touches one partition, so one slot. Nothing read from
-//! Redis is trusted: what is not sealed is counted and dropped ([`complaints`]), a key of another type is deleted
-//! ([`script`]).
+//! [`leases`] who lives, [`plain`] what other roles keep; here is what comes by itself. Every script touches one partition,
+//! so one slot. Nothing read from Redis is trusted: what is not sealed is counted and dropped ([`complaints`]), a key of
+//! another type is deleted ([`script`]).
 
 mod address;
 mod commands;
@@ -11,6 +11,7 @@ mod complaints;
 mod hooks;
 mod leases;
 mod link;
+mod plain;
 mod queries;
 mod script;
 mod shards;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use fred::types::{Builder, Message, Value};
+use fred::types::{Builder, Message};
 use gema_protocol::channel::ChannelName;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
@@ -39,9 +40,12 @@ use crate::telling::decode;
 use crate::webhook::Rules;
 pub use address::Address;
 use complaints::Complaints;
+pub use fred::types::Value;
 use hooks::Relied;
 use leases::{dead_node, death_topic};
 use link::{Current, Link};
+pub use plain::{Away, COMMAND_TIME, Plain};
+pub use script::Script;
 
 /// Notices that may wait for the node.
 const NOTICES: usize = 65_536;

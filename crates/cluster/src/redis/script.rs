@@ -12,7 +12,7 @@ use sha1::{Digest, Sha1};
 static HEAL: Script = Script::new(include_str!("heal.lua"));
 
 /// A script and its digest.
-pub(super) struct Script {
+pub struct Script {
     lua: &'static str,
     digest: OnceLock<String>,
     types: &'static [&'static str],
@@ -26,7 +26,9 @@ pub(super) struct Called {
 }
 
 impl Script {
-    pub(super) const fn new(lua: &'static str) -> Self {
+    /// From its text.
+    #[must_use]
+    pub const fn new(lua: &'static str) -> Self {
         Self::over(&[], lua)
     }
 

@@ -1,12 +1,20 @@
 //! Is a Redis new enough? Read from `HELLO`, which every user may send; `INFO` would need a right of its own.
 
+use fred::clients::Client;
 use fred::error::Error;
-use fred::types::Value;
+use fred::interfaces::ClientLike;
+use fred::types::{ClusterHash, CustomCommand, Value};
 
 use crate::engine::EngineError;
 
 /// The oldest major version that knows sharded pub/sub.
 const OLDEST: u64 = 7;
+
+/// Asks any of the servers.
+pub(super) async fn check_of(client: &Client) -> Result<(), EngineError> {
+    let hello = CustomCommand::new_static("HELLO", ClusterHash::Random, false);
+    check(client.custom(hello, Vec::<String>::new()).await)
+}
 
 /// Judges what a server says to `HELLO`.
 pub(super) fn check(answer: Result<Value, Error>) -> Result<(), EngineError> {
