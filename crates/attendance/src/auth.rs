@@ -1,8 +1,5 @@
 //! Who is calling: by bearer token or by session cookie. And the check of e-mail and password at sign-in.
 
-use std::net::SocketAddr;
-use std::time::Instant;
-
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -13,9 +10,11 @@ use utoipa::ToSchema;
 use crate::domain::{Invalid, User};
 use crate::error::Error;
 use crate::input::Input;
+use crate::proxies::Client;
 use crate::session::SessionId;
 use crate::state::App;
-use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret};
+use crate::throttle::Try;
+use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret, standing};
 
 /// What somebody signs in with.
 #[derive(ToSchema)]
@@ -62,7 +61,7 @@ impl Caller {
             return Ok(Self { user, via: Via::Token { hash } });
         }
         let hash = SessionId::from_headers(headers).ok_or(Error::Unauthenticated)?.hash();
-        let user = app.store.user_by_session(&hash, app.session_lifetime()).await?;
+        let user = standing::user(app, &hash).await?;
         Ok(Self { user: user.ok_or(Error::Unauthenticated)?, via: Via::Session { hash } })
     }
 }
@@ -82,23 +81,21 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Checks `email` and `password` of a sign-in. Unknown accounts and wrong passwords look and last the same.
-pub(crate) async fn check_credentials(app: &App, client: SocketAddr, input: &Input) -> Result<User, Error> {
+pub(crate) async fn check_credentials(app: &App, client: Client, input: &Input) -> Result<User, Error> {
     let mut fields = input.fields();
     let (email, password) = (fields.email("email"), fields.password("password", 1));
     fields.finish().map_err(Error::Invalid)?;
-    let address = client.ip();
-    app.throttle
-        .attempt(&email, address, Instant::now())
-        .map_err(|retry_after_s| Error::TooManyAttempts { retry_after_s })?;
+    let mut this_try = Try::new(&email, client.address);
+    this_try.begin(app).await?;
     let (user, hash) = app.store.user_by_email(&email).await?.unzip();
     let is_demo = email == DEMO_EMAIL && password == DEMO_PASSWORD;
     let matches = app.passwords.verify(password, hash).await?;
     let Some(user) = user.filter(|_| matches) else {
         return Err(Error::Invalid(Invalid::one("email", "These credentials do not match our records.")));
     };
-    app.throttle.clear(&email, address);
+    this_try.forgive(app).await?;
     if is_demo && !app.address.ip().is_loopback() {
-        tracing::warn!(client = %address, "Sign-in with the public demo password; change it or remove the account");
+        tracing::warn!(client = %client.address, "Sign-in with the public demo password; change it or remove the account");
     }
     Ok(user)
 }

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gema_client::Publisher;
+use gema_cluster::redis::Address;
 use gema_protocol::app::Credentials;
 use gema_tls::Acceptor;
 
 use crate::database::Database;
+use crate::proxies::TrustedProxies;
 
 /// Everything the API and the worker need to know. Start from [`Config::new`] and change what differs.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub struct Config {
     pub grace_minutes: u32,
     /// Address under which browsers reach the API; `https://…` makes cookies `Secure`.
     pub app_url: String,
+    /// Whose word about the client's address and scheme counts.
+    pub trusted_proxies: TrustedProxies,
     /// Makes the listener speak TLS, and nothing else.
     pub tls: Option<Acceptor>,
     /// Whether the public channel carries e-mail addresses and notes, too.
@@ -36,10 +40,21 @@ pub struct Config {
     pub credentials: Credentials,
     /// Where and as which app the worker publishes.
     pub publisher: Publisher,
-    /// Minutes after which an unused browser session ends.
-    pub session_minutes: u32,
+    /// How long an unused browser session stands.
+    pub session_lifetime: Duration,
+    /// A Redis that the nodes share, for what can be lost without harm. Without one the database has that, too.
+    pub redis: Option<RedisConfig>,
     /// Settings of the worker.
     pub worker: WorkerConfig,
+}
+
+/// Where the Redis of the nodes is, and how our keys are told from those of others in it.
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    /// Where it is, and how to get in.
+    pub address: Address,
+    /// `REDIS_PREFIX`; may be empty.
+    pub prefix: String,
 }
 
 /// What the dashboard is told at run time about the broadcast server.
@@ -87,6 +102,7 @@ impl Config {
             work_start: None,
             grace_minutes: 0,
             app_url: "http://localhost:8000".into(),
+            trusted_proxies: TrustedProxies::default(),
             tls: None,
             public_details: false,
             front_end: FrontEnd {
@@ -98,7 +114,8 @@ impl Config {
             dashboard_dir: None,
             credentials,
             publisher,
-            session_minutes: 120,
+            session_lifetime: Duration::from_secs(2 * 3_600),
+            redis: None,
             worker: WorkerConfig::default(),
         }
     }

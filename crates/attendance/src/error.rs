@@ -2,6 +2,8 @@
 //!
 //! Bodies have Laravel's shapes. What went wrong inside is logged and never shown.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -84,8 +86,10 @@ impl Error {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The request body took too long."),
             Self::CsrfMismatch => (page_expired(), "CSRF token mismatch."),
-            Self::TooManyAttempts { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, "Too many login attempts. Please try again later.")
+            Self::TooManyAttempts { retry_after_s } => {
+                let message =
+                    format!("Too many login attempts. Please try again in {retry_after_s} seconds.");
+                return (StatusCode::TOO_MANY_REQUESTS, message);
             }
             error if error.may_pass() => {
                 (StatusCode::SERVICE_UNAVAILABLE, "The server is busy. Please try again in a moment.")
@@ -128,6 +132,10 @@ impl IntoResponse for Error {
         let mut response = match &self {
             Self::Invalid(invalid) => {
                 (status, Json(Errors { message, errors: invalid.errors() })).into_response()
+            }
+            Self::TooManyAttempts { .. } => {
+                let errors = BTreeMap::from([("email".to_owned(), vec![message.clone()])]);
+                (status, Json(Errors { message, errors })).into_response()
             }
             _ => (status, Json(Message { message })).into_response(),
         };

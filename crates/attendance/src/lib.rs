@@ -5,6 +5,7 @@
 //!
 //! Sockets and the moment of the end come from outside: see [`Node`]. Nothing here reads the environment.
 
+mod account;
 mod auth;
 mod config;
 mod csrf;
@@ -16,19 +17,25 @@ mod http;
 mod input;
 mod openapi;
 mod password;
+mod proxies;
+mod redis;
 mod router;
 mod routes;
 mod secret;
 mod serve;
 mod session;
+mod standing;
 mod state;
 mod store;
 mod throttle;
 mod worker;
 
-pub use config::{Config, FrontEnd, WorkerConfig};
+pub use account::{NewAccount, add_account};
+pub use config::{Config, FrontEnd, RedisConfig, WorkerConfig};
 pub use database::{Database, MySqlServer};
 pub use error::StartError;
+pub use gema_cluster::redis::Address as RedisAddress;
+pub use proxies::TrustedProxies;
 pub use serve::{Node, run_worker};
 pub use store::{FailedJob, FailedJobs, Migrated, migrate};
 

@@ -14,6 +14,9 @@ use tokio::time::timeout;
 
 use crate::error::Error;
 
+/// Characters of the shortest password, as Laravel's default rule.
+pub(crate) const PASSWORD_LEAST: usize = 8;
+
 /// A sign-in that had to wait this long is told to come back: the queue stays as short as people's patience.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -22,7 +22,7 @@ use crate::state::App;
 pub(crate) fn router(app: App) -> Router {
     let (described, api) = described().split_for_parts();
     let document: Arc<str> = openapi::complete(api).into();
-    let described = described.route("/openapi.json", get(async move || json_text(document)));
+    let described = described.route("/openapi.json", get(async move || json_text(&document)));
 
     let pages = Router::new()
         .route("/", get(dashboard::page))
@@ -73,7 +73,7 @@ pub(crate) fn described() -> OpenApiRouter<App> {
     api.merge(web).merge(open)
 }
 
-fn json_text(text: Arc<str>) -> impl IntoResponse {
+fn json_text(text: &str) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, "application/json")], text.to_string())
 }
 

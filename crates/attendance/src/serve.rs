@@ -14,10 +14,10 @@ use crate::domain::WorkingDay;
 use crate::error::{Error, StartError};
 use crate::http::{self, Bounds};
 use crate::password::Passwords;
+use crate::redis::Redis;
 use crate::router::router;
 use crate::state::{App, State};
 use crate::store::Store;
-use crate::throttle::Throttle;
 use crate::worker::Worker;
 use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret};
 
@@ -25,7 +25,7 @@ use crate::{DEMO_EMAIL, DEMO_PASSWORD, secret};
 const CONNECTIONS: usize = 4096;
 /// A request without its body is one packet.
 const HEADERS: Duration = Duration::from_secs(30);
-/// How often is removed what has had its time: ended sessions, answers kept for repeats.
+/// How often is removed what has had its time: ended sessions, answers kept for repeats, failed sign-ins.
 const SWEEP: Duration = Duration::from_secs(600);
 
 /// How long a client may leave an answer untaken.
@@ -111,8 +111,9 @@ async fn build(config: Config, address: SocketAddr) -> Result<App, StartError> {
         .map_err(StartError::Setting)?;
     let store = Store::open(&config.database).await?;
     let passwords = Passwords::new().await.map_err(|error| StartError::Setting(error.to_string()))?;
-    let (throttle, wake) = (Throttle::default(), Arc::new(Notify::new()));
-    Ok(Arc::new(State { config, store, working_day, passwords, throttle, wake, address }))
+    let wake = Arc::new(Notify::new());
+    let redis = config.redis.clone().map(Redis::start);
+    Ok(Arc::new(State { config, store, redis, working_day, passwords, wake, address }))
 }
 
 fn worker(config: &Config, store: &Store, wake: &Arc<Notify>) -> Result<Worker, StartError> {
@@ -129,8 +130,11 @@ async fn sweep(app: App) {
     let mut ticks = interval(SWEEP);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.store.sweep_sessions().await.and(app.store.sweep_answers().await) {
-            tracing::warn!(%error, "Ended sessions and old answers could not be removed");
+        let (lag, store) = (app.session_lag(), &app.store);
+        let swept =
+            store.sweep_sessions(lag).await.and(store.sweep_answers().await).and(store.sweep_tries().await);
+        if let Err(error) = swept {
+            tracing::warn!(%error, "Ended sessions, old answers and tries to sign in could not be removed");
         }
     }
 }

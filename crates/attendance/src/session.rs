@@ -5,7 +5,7 @@
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::Config;
+use crate::proxies::Client;
 use crate::secret;
 
 /// What tells one browser from another.
@@ -43,8 +43,8 @@ impl SessionId {
     }
 
     /// The two `Set-Cookie` headers of this session.
-    pub(crate) fn cookies(&self, config: &Config) -> Vec<(HeaderName, HeaderValue)> {
-        let secure = if config.is_https() { "; Secure" } else { "" };
+    pub(crate) fn cookies(&self, client: Client) -> Vec<(HeaderName, HeaderValue)> {
+        let secure = if client.is_https { "; Secure" } else { "" };
         let rest = format!("Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax{secure}");
         let texts = [
             format!("{SESSION_COOKIE}={}; HttpOnly; {rest}", self.0),

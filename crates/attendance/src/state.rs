@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::domain::WorkingDay;
 use crate::password::Passwords;
+use crate::redis::Redis;
 use crate::store::{Store, Writer};
-use crate::throttle::Throttle;
 
 /// Shared by all requests of one node.
 pub(crate) type App = Arc<State>;
@@ -19,9 +19,10 @@ pub(crate) type App = Arc<State>;
 pub(crate) struct State {
     pub config: Config,
     pub store: Store,
+    /// What is quick and may be lost, if there is a Redis for it.
+    pub redis: Option<Redis>,
     pub working_day: WorkingDay,
     pub passwords: Passwords,
-    pub throttle: Throttle,
     /// Rung after each commit that added an event.
     pub wake: Arc<Notify>,
     /// Where the API listens; decides whether the demo password is worth a warning.
@@ -34,8 +35,8 @@ impl State {
         Writer { node_id: self.config.node_id, public_details: self.config.public_details }
     }
 
-    /// How long an unused browser session lasts.
-    pub(crate) fn session_lifetime(&self) -> Duration {
-        Duration::from_secs(u64::from(self.config.session_minutes) * 60)
+    /// How far the end of a session that the database knows may be behind the true one, while Redis has that.
+    pub(crate) fn session_lag(&self) -> Duration {
+        self.config.session_lifetime / 8
     }
 }

@@ -1,105 +1,112 @@
-//! Slows down guessing of passwords: five tries a minute for each pair of e-mail and client address.
+//! Slows down guessing of passwords, on all nodes together: counts failed sign-ins of the last minute by account, by
+//! client address, and by both.
+//!
+//! Redis counts where one is set, the database while there is none (`store/tries.rs`). Each counts for itself.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const TRIES: u32 = 5;
-const WINDOW: Duration = Duration::from_secs(60);
-/// Most pairs remembered. Filling this takes as many password checks, which takes longer than a window.
-const CAPACITY: usize = 10_000;
+use gema_cluster::redis::Script;
 
-type Key = (String, IpAddr);
+use crate::error::Error;
+use crate::redis::Redis;
+use crate::secret;
+use crate::state::App;
 
-/// Counts of recent sign-in tries, in this process.
-#[derive(Debug, Default)]
-pub(crate) struct Throttle {
-    tries: Mutex<HashMap<Key, Tries>>,
-}
+/// How long a failed try counts.
+pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+/// Failed tries within the window: of one account from one address, as Laravel has it; of one account from wherever; from
+/// one address, which may be a whole office.
+pub(crate) const LIMITS: [usize; 3] = [5, 50, 100];
 
+static BEGIN: Script = Script::new(include_str!("throttle/begin.lua"));
+static FORGIVE: Script = Script::new(include_str!("throttle/forgive.lua"));
+
+/// A try to sign in: as whom, and from where. Neither account nor address can be read from it.
 #[derive(Debug)]
-struct Tries {
-    since: Instant,
-    count: u32,
+pub(crate) struct Try {
+    pub account: String,
+    pub network: String,
+    /// Who counted it.
+    in_redis: bool,
 }
 
-impl Throttle {
-    /// Takes note of a try *before* the password is checked, so that parallel tries count, too.
+impl Try {
+    pub(crate) fn new(email: &str, client: IpAddr) -> Self {
+        Self {
+            account: secret::sha256_hex(email),
+            network: secret::sha256_hex(&network(client)),
+            in_redis: false,
+        }
+    }
+
+    /// Counts it as failed, *before* the password is checked, so that parallel tries count, too.
     ///
     /// # Errors
-    /// The seconds until the next try is allowed.
-    pub(crate) fn attempt(&self, email: &str, address: IpAddr, now: Instant) -> Result<(), u64> {
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        if tries.len() >= CAPACITY {
-            make_room(&mut tries, now);
+    /// 429 when there were too many: then it is not counted.
+    pub(crate) async fn begin(&mut self, app: &App) -> Result<(), Error> {
+        let counted = match &app.redis {
+            Some(redis) => self.begin_in(redis).await,
+            None => None,
+        };
+        self.in_redis = counted.is_some();
+        let wait = match counted {
+            Some(wait) => wait,
+            None => app.store.begin_try(self).await?,
+        };
+        if wait.is_zero() {
+            return Ok(());
         }
-        let entry =
-            tries.entry((email.to_owned(), address)).or_insert_with(|| Tries { since: now, count: 0 });
-        if is_over(entry, now) {
-            *entry = Tries { since: now, count: 0 };
+        Err(Error::TooManyAttempts {
+            retry_after_s: wait.as_millis().div_ceil(1_000).try_into().unwrap_or(1),
+        })
+    }
+
+    /// Forgets what failed as this account from this address, after a sign-in that worked.
+    pub(crate) async fn forgive(&self, app: &App) -> Result<(), Error> {
+        match app.redis.as_ref().filter(|_| self.in_redis) {
+            // A Redis that has gone meanwhile forgets by itself within the minute.
+            Some(redis) => drop(redis.link.run(&FORGIVE, &self.keys(redis), &[]).await),
+            None => app.store.forgive_tries(self).await?,
         }
-        if entry.count >= TRIES {
-            let left = WINDOW.saturating_sub(now.saturating_duration_since(entry.since));
-            return Err(left.as_secs() + 1);
-        }
-        entry.count += 1;
         Ok(())
     }
 
-    /// Forgets the tries after a sign-in that worked.
-    pub(crate) fn clear(&self, email: &str, address: IpAddr) {
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        tries.remove(&(email.to_owned(), address));
+    /// `None` when Redis does not answer.
+    async fn begin_in(&self, redis: &Redis) -> Option<Duration> {
+        let window = WINDOW.as_secs();
+        let args = LIMITS.map(|limit| limit.to_string().into());
+        let args = [&args[..], &[window.to_string().into()]].concat();
+        let wait = redis.link.run(&BEGIN, &self.keys(redis), &args).await.ok()?;
+        wait.as_u64().map(Duration::from_millis)
+    }
+
+    /// In the order of [`LIMITS`].
+    fn keys(&self, redis: &Redis) -> [String; 3] {
+        let Self { account, network, .. } = self;
+        [format!("{account}:{network}"), format!("account:{account}"), format!("client:{network}")]
+            .map(|id| redis.key("tries", &id))
     }
 }
 
-fn is_over(tries: &Tries, now: Instant) -> bool {
-    now.saturating_duration_since(tries.since) >= WINDOW
-}
-
-fn make_room(tries: &mut HashMap<Key, Tries>, now: Instant) {
-    tries.retain(|_, entry| !is_over(entry, now));
-    if tries.len() >= CAPACITY {
-        tries.clear();
+/// One household has as many IPv6 addresses as it likes, all of the same 64 bits.
+fn network(client: IpAddr) -> String {
+    match client.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("{:x}::/64", address.to_bits() >> 64),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
-
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
 
     #[test]
-    fn the_sixth_try_within_a_minute_waits() {
-        let (throttle, start) = (Throttle::default(), Instant::now());
-        for _ in 0..5 {
-            assert_eq!(throttle.attempt("a@b.c", HERE, start), Ok(()));
-        }
-        assert_eq!(throttle.attempt("a@b.c", HERE, start + Duration::from_secs(20)), Err(41));
-        assert_eq!(throttle.attempt("a@b.c", THERE, start), Ok(()));
-        assert_eq!(throttle.attempt("other@b.c", HERE, start), Ok(()));
-        assert_eq!(throttle.attempt("a@b.c", HERE, start + WINDOW), Ok(()));
-    }
-
-    #[test]
-    fn a_success_forgets_the_tries() {
-        let (throttle, now) = (Throttle::default(), Instant::now());
-        for _ in 0..20 {
-            assert_eq!(throttle.attempt("a@b.c", HERE, now), Ok(()));
-            throttle.clear("a@b.c", HERE);
-        }
-    }
-
-    #[test]
-    fn the_map_is_bounded() {
-        let (throttle, now) = (Throttle::default(), Instant::now());
-        for i in 0..CAPACITY * 2 {
-            throttle.attempt(&format!("{i}@b.c"), HERE, now).unwrap();
-        }
-        assert!(throttle.tries.lock().unwrap().len() <= CAPACITY);
+    fn the_addresses_of_one_household_count_as_one() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2:3::4"), network("2001:db8:1:2::"));
+        assert_ne!(network("2001:db8:1:2::"), network("2001:db8:1:3::"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
+        assert_ne!(network("10.0.0.1"), network("10.0.0.2"));
     }
 }

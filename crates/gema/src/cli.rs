@@ -39,6 +39,8 @@ pub(crate) enum Action {
     },
     /// `gema queue`
     Queue(Queue),
+    /// `gema user add`
+    UserAdd(NewUser),
     /// `gema init`
     Init,
     /// `gema config check` for a role.
@@ -62,6 +64,17 @@ pub(crate) enum Queue {
     Retry(Vec<String>),
     /// `gema queue flush`
     Flush,
+}
+
+/// Whose account to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewUser {
+    /// The address to sign in with.
+    pub(crate) email: String,
+    /// `--name`
+    pub(crate) name: Option<String>,
+    /// `--admin`
+    pub(crate) is_admin: bool,
 }
 
 /// The server roles by the name of their command.
@@ -115,6 +128,7 @@ fn command() -> Command {
         .subcommands(roles)
         .subcommand(config())
         .subcommand(queue())
+        .subcommand(user())
         .subcommand(signing::sign())
         .subcommand(signing::verify())
 }
@@ -148,6 +162,19 @@ fn queue() -> Command {
         .subcommand(command("failed", "List them"))
         .subcommand(command("retry", "Put some of them back, with all of their tries").arg(ids))
         .subcommand(command("flush", "Forget all of them"))
+}
+
+fn user() -> Command {
+    let about = "Make an account; the password is asked for, or is the first line of standard input";
+    let email = Arg::new("email").value_name("EMAIL").required(true).help("Address to sign in with");
+    let name = Arg::new("name").long("name").value_name("NAME").help("Unset: what stands before the @");
+    let admin = Arg::new("admin").long("admin").action(ArgAction::SetTrue);
+    let add = with_settings(Command::new("add").about(about), Roles::MIGRATE).arg(email).arg(name);
+    Command::new("user")
+        .about("Look after accounts")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(add.arg(admin.help("May see and manage everything")))
 }
 
 fn seed() -> Arg {
@@ -232,6 +259,13 @@ fn chosen(matches: &ArgMatches) -> (Action, Roles, &ArgMatches) {
             Some(("flush", matches)) => (Action::Queue(Queue::Flush), Roles::MIGRATE, matches),
             other => (Action::Queue(Queue::Failed), Roles::MIGRATE, other.map_or(matches, |(_, own)| own)),
         },
+        Some(("user", matches)) => {
+            let matches = matches.subcommand().map_or(matches, |(_, own)| own);
+            let text = |id| matches.get_one::<String>(id).cloned();
+            let (email, name) = (text("email").unwrap_or_default(), text("name"));
+            let new = NewUser { email, name, is_admin: matches.get_flag("admin") };
+            (Action::UserAdd(new), Roles::MIGRATE, matches)
+        }
         Some(("init", matches)) => (Action::Init, Roles::SERVE, matches),
         // clap lets nothing else through: a command is required, and only these exist.
         Some((_, matches)) => (Action::Serve, Roles::SERVE, matches),

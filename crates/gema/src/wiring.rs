@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gema_attendance::FrontEnd;
+use gema_attendance::{FrontEnd, RedisConfig};
 use gema_broadcast::{Address, AppConfig, ClientEvents, ClusterConfig, MessageRate, Webhook};
 use gema_client::Publisher;
 use gema_protocol::app::Credentials;
@@ -20,7 +20,7 @@ use crate::database::database;
 use crate::failure::Failure;
 use crate::listen::from_here;
 use crate::settings::{
-    App, AppProfile, ClientEventSenders, Process, Queue, RedisScheme, Scheme, Settings, TerminateCode,
+    App, AppProfile, ClientEventSenders, Process, Queue, RedisScheme, Roles, Scheme, Settings, TerminateCode,
 };
 
 /// Reverb's default for `REVERB_MAX_REQUEST_SIZE`; only a higher value changes anything.
@@ -66,9 +66,12 @@ pub(crate) fn drain(process: &Process) -> Duration {
     process.drain_seconds.map_or(USUAL_DRAIN, |seconds| Duration::from_secs(seconds.get()))
 }
 
-/// Looks whether the Redis that servers share channels through is of a kind that will do. One that is away may come later.
-pub(crate) async fn check_redis(process: &Process) -> Result<(), Failure> {
-    if process.scaling_enabled {
+/// Looks whether the Redis that this role cannot do without, if any, is of a kind that will do. One that is away may come
+/// later.
+pub(crate) async fn check_redis(process: &Process, role: Roles) -> Result<(), Failure> {
+    let shares_channels = process.scaling_enabled && role.meets(Roles::BROADCAST.or(Roles::SERVE));
+    let publishes = role.meets(Roles::ATTENDANCE.or(Roles::WORKER).or(Roles::SERVE));
+    if shares_channels || process.queue_connection == Queue::Redis && publishes {
         let why = |why| format!("{}: {why}", redis_name(process));
         redis(process)?.check().await.map_err(why)?;
     }
@@ -83,6 +86,16 @@ fn cluster(process: &Process) -> Result<ClusterConfig, Failure> {
         scaling_channel: process.scaling_channel.clone(),
         outgoing_bytes: process.outgoing_bytes.get(),
     })
+}
+
+/// What the attendance roles keep in Redis, if one is named.
+fn attendance_redis(process: &Process) -> Result<Option<RedisConfig>, Failure> {
+    let is_named = process.redis_url.is_some() || process.redis_host.is_some();
+    if !is_named && process.queue_connection != Queue::Redis {
+        return Ok(None);
+    }
+    let prefix = process.redis_prefix.clone().unwrap_or_default();
+    Ok(Some(RedisConfig { address: redis(process)?, prefix }))
 }
 
 fn redis(process: &Process) -> Result<Address, Failure> {
@@ -112,8 +125,8 @@ fn redis_url(process: &Process) -> String {
         None if user.is_empty() => String::new(),
         None => format!("{user}@"),
     };
-    let (host, port, database): (_, u16, u16) =
-        (&process.redis_host, process.redis_port.get(), process.redis_db.get());
+    let host = process.redis_host.as_deref().unwrap_or("127.0.0.1");
+    let (port, database): (u16, u16) = (process.redis_port.get(), process.redis_db.get());
     let scheme = match process.redis_scheme {
         RedisScheme::Tcp => "redis",
         RedisScheme::Tls => "rediss",
@@ -230,10 +243,12 @@ pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_att
     config.work_start = process.work_starts_at.map(|time| format!("{:02}:{:02}", time.hour, time.minute));
     config.grace_minutes = process.grace_minutes.get();
     config.app_url = app_url(process, at);
+    config.trusted_proxies.clone_from(&process.trusted_proxies);
     config.tls.clone_from(&at.tls);
     config.public_details = process.public_details;
     config.front_end = front_end(process, credentials.key.clone(), at);
-    config.session_minutes = process.session_minutes.get();
+    config.session_lifetime = Duration::from_secs(60 * process.session_minutes.get::<u64>());
+    config.redis = attendance_redis(process)?;
     config.dashboard_dir = Some(process.dashboard_dir.clone());
     // `sync` has no worker of its own to wait for, so the node that wrote a record publishes it.
     config.worker.in_process = at.broadcast.is_some() || process.queue_connection == Queue::Sync;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -20,6 +22,16 @@ impl Stamp {
     /// `from` now on into the future. A duration beyond the calendar counts as none.
     pub(crate) fn after(from: Duration) -> Self {
         Self::from(Timestamp::now().saturating_add(from).unwrap_or_else(|_| Timestamp::now()))
+    }
+
+    /// `back` from now into the past.
+    pub(crate) fn before(back: Duration) -> Self {
+        Self::from(Timestamp::now().saturating_sub(back).unwrap_or_else(|_| Timestamp::now()))
+    }
+
+    /// The point in time; `None` if the text is none.
+    pub(crate) fn timestamp(&self) -> Option<Timestamp> {
+        Some(self.0.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
     }
 
     /// Takes over what the database holds.
@@ -56,6 +68,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&stamp).unwrap(), r#""2026-11-22T20:45:00.100000Z""#);
         let whole = Stamp::from("2026-11-22T20:45:00Z".parse::<Timestamp>().unwrap());
         assert_eq!(whole.as_str(), "2026-11-22 20:45:00.000000");
+        assert_eq!(whole.timestamp(), "2026-11-22T20:45:00Z".parse().ok());
         let nanos = Stamp::from("2026-11-22T20:45:00.123456789Z".parse::<Timestamp>().unwrap());
         assert_eq!(nanos.as_str(), "2026-11-22 20:45:00.123456");
     }

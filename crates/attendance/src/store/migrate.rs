@@ -26,9 +26,14 @@ const LOCK: &str = "SELECT GET_LOCK(CONCAT('gema:', MD5(DATABASE())), 600) AS go
 /// `migrations/mysql/` can be repeated.
 const FORGET_BROKEN: &str = "DELETE FROM _sqlx_migrations WHERE success = FALSE";
 
-const SQLITE: [(&str, &str); 1] =
-    [("initial", include_str!("../../../../migrations/sqlite/0001_initial.sql"))];
-const MYSQL: [(&str, &str); 1] = [("initial", include_str!("../../../../migrations/mysql/0001_initial.sql"))];
+const SQLITE: [(&str, &str); 2] = [
+    ("initial", include_str!("../../../../migrations/sqlite/0001_initial.sql")),
+    ("login tries", include_str!("../../../../migrations/sqlite/0003_login_tries.sql")),
+];
+const MYSQL: [(&str, &str); 2] = [
+    ("initial", include_str!("../../../../migrations/mysql/0001_initial.sql")),
+    ("login tries", include_str!("../../../../migrations/mysql/0003_login_tries.sql")),
+];
 
 /// What [`migrate`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

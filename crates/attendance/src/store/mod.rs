@@ -16,6 +16,7 @@ mod query;
 mod sessions;
 mod sqlite;
 mod tokens;
+mod tries;
 mod users;
 
 use std::sync::Arc;

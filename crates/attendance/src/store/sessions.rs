@@ -5,9 +5,6 @@ use std::time::Duration;
 use super::{Store, query};
 use crate::domain::{Stamp, User};
 
-/// A session's end is moved at most this often, so that reading does not become writing.
-const RESOLUTION: Duration = Duration::from_secs(60);
-
 impl Store {
     pub(crate) async fn create_session(
         &self,
@@ -25,27 +22,27 @@ impl Store {
             .map(drop)
     }
 
-    /// Whose session it is, unless it has ended; its end moves to `lifetime` from now, beside the request.
-    pub(crate) async fn user_by_session(
+    /// Whose session it is and when it ends as far as is known here; none that ended more than `lag` ago.
+    pub(crate) async fn session(
         &self,
         id_hash: &str,
-        lifetime: Duration,
-    ) -> Result<Option<User>, sqlx::Error> {
+        lag: Duration,
+    ) -> Result<Option<(User, Stamp)>, sqlx::Error> {
         let row = query(
             "SELECT users.*, sessions.expires_at FROM sessions JOIN users ON users.id = sessions.user_id
              WHERE sessions.id_hash = ? AND sessions.expires_at > ?",
         )
         .bind(id_hash)
-        .bind(&Stamp::now())
+        .bind(&Stamp::before(lag))
         .first(&mut self.reader().await?)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let expires_at = row.stamp("expires_at")?;
-        if expires_at < Stamp::after(lifetime.saturating_sub(RESOLUTION)) {
-            let (store, id_hash) = (self.clone(), id_hash.to_owned());
-            self.note(async move { store.extend_session(&id_hash, lifetime).await });
-        }
-        User::from_row(&row).map(Some)
+        row.map(|row| Ok((User::from_row(&row)?, row.stamp("expires_at")?))).transpose()
+    }
+
+    /// Moves the end of a session to `lifetime` from now, beside the request.
+    pub(crate) fn note_session(&self, id_hash: &str, lifetime: Duration) {
+        let (store, id_hash) = (self.clone(), id_hash.to_owned());
+        self.note(async move { store.extend_session(&id_hash, lifetime).await });
     }
 
     pub(crate) async fn delete_session(&self, id_hash: &str) -> Result<(), sqlx::Error> {
@@ -56,10 +53,10 @@ impl Store {
             .map(drop)
     }
 
-    /// Removes sessions that have ended.
-    pub(crate) async fn sweep_sessions(&self) -> Result<(), sqlx::Error> {
+    /// Removes sessions that ended more than `lag` ago.
+    pub(crate) async fn sweep_sessions(&self, lag: Duration) -> Result<(), sqlx::Error> {
         query("DELETE FROM sessions WHERE expires_at <= ?")
-            .bind(&Stamp::now())
+            .bind(&Stamp::before(lag))
             .execute(&mut self.writer().await?)
             .await
             .map(drop)

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{Store, query};
 use crate::domain::{Stamp, User};
 
@@ -32,8 +30,7 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let last_used = row.maybe("last_used_at")?;
-        let recent = Stamp::from(Timestamp::now() - USE_RESOLUTION);
-        if last_used.is_none_or(|at| at.as_str() < recent.as_str()) {
+        if last_used.is_none_or(|at| at.as_str() < Stamp::before(USE_RESOLUTION).as_str()) {
             let (store, token_hash) = (self.clone(), token_hash.to_owned());
             self.note(async move { store.touch_token(&token_hash).await });
         }

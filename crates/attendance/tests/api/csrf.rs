@@ -8,35 +8,35 @@ use crate::kit::{Call, Kit, Node, Reply};
 
 /// The cookies of a browser.
 #[derive(Clone)]
-struct Browser {
-    session: String,
+pub(crate) struct Browser {
+    pub(crate) session: String,
     csrf: String,
 }
 
 impl Browser {
-    fn from(reply: &Reply) -> Self {
+    pub(crate) fn from(reply: &Reply) -> Self {
         Self { session: reply.cookie("gema_session"), csrf: reply.cookie("XSRF-TOKEN") }
     }
 
-    async fn open(node: &Node) -> Self {
+    pub(crate) async fn open(node: &Node) -> Self {
         Self::from(&node.get("/sanctum/csrf-cookie").send().await)
     }
 
-    async fn sign_in(&self, node: &Node) -> Self {
+    pub(crate) async fn sign_in(&self, node: &Node) -> Self {
         let reply = self.post(node, "/login").json(&admin()).send().await;
         assert_eq!(reply.status, 200, "{}", reply.text);
         Self::from(&reply)
     }
 
-    fn cookies(&self, call: Call) -> Call {
+    pub(crate) fn cookies(&self, call: Call) -> Call {
         call.header("cookie", &format!("gema_session={}; XSRF-TOKEN={}", self.session, self.csrf))
     }
 
-    fn get(&self, node: &Node, path: &str) -> Call {
+    pub(crate) fn get(&self, node: &Node, path: &str) -> Call {
         self.cookies(node.get(path))
     }
 
-    fn post(&self, node: &Node, path: &str) -> Call {
+    pub(crate) fn post(&self, node: &Node, path: &str) -> Call {
         self.cookies(node.post(path)).header("x-xsrf-token", &self.csrf)
     }
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod accounts;
 mod attendances;
 mod broadcasting_auth;
 mod csrf;
@@ -13,8 +14,10 @@ mod failed;
 mod kit;
 mod login;
 mod outbox;
+mod shared;
 mod sqlite;
 mod start;
+mod throttle;
 mod users;
 
 use std::path::Path;

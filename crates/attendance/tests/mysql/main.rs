@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "../api/accounts.rs"]
+mod accounts;
 #[path = "../api/attendances.rs"]
 mod attendances;
 #[path = "../api/broadcasting_auth.rs"]
@@ -20,8 +22,12 @@ mod login;
 #[path = "../api/outbox.rs"]
 mod outbox;
 mod server;
+#[path = "../api/shared.rs"]
+mod shared;
 #[path = "../api/start.rs"]
 mod start;
+#[path = "../api/throttle.rs"]
+mod throttle;
 #[path = "../api/users.rs"]
 mod users;
 

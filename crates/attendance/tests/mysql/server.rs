@@ -87,7 +87,7 @@ async fn the_rights_that_the_guide_lists_are_enough_and_needed() {
     (migrating.username, migrating.password) =
         (format!("{database}_migrate"), Secret::new("other secret".into()));
     let done = migrate(&Database::MySql(Box::new(migrating)), true).await.unwrap();
-    assert_eq!((done.applied, done.seeded), (1, true));
+    assert_eq!((done.applied, done.seeded), (2, true));
 
     let mut config = stage.config();
     let mut working = address(&stage);

@@ -30,6 +30,7 @@ async fn serve(settings: &Settings) -> Ended {
     let tls = tls::open(&settings.process, Roles::ATTENDANCE)?;
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: None, attendance: Some(address), tls };
+    wiring::check_redis(&settings.process, Roles::ATTENDANCE).await?;
     let config = wiring::attendance(settings, &listeners)?;
     let is_publishing = config.worker.in_process;
     let node = Node::open(config, address).await.map_err(|error| error.to_string())?;

@@ -31,7 +31,7 @@ async fn serve(settings: &Settings) -> Ended {
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: Some(address), attendance: None, tls };
     let limit = wiring::drain(&settings.process);
-    wiring::check_redis(&settings.process).await?;
+    wiring::check_redis(&settings.process, Roles::BROADCAST).await?;
     let server = wiring::broadcast(settings, listeners.tls.clone(), limit, metrics)?;
     introduce(settings, address, listeners.scheme());
     let run = gema_broadcast::run(server, listener, shutdown.requested());

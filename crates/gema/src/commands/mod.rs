@@ -8,6 +8,7 @@ mod migrate;
 mod queue;
 mod serve;
 mod sign;
+mod user;
 mod verify;
 mod worker;
 
@@ -23,6 +24,7 @@ pub(crate) fn run(Invocation { action, inputs }: Invocation) -> Ended {
         Action::Worker => worker::run(inputs),
         Action::Migrate { seed } => migrate::run(inputs, seed),
         Action::Queue(queue) => queue::run(inputs, queue),
+        Action::UserAdd(new) => user::add(inputs, new),
         Action::Init => init::run(),
         Action::ConfigCheck(role) => config::check(inputs, role),
         Action::ConfigPrint(role) => config::print(inputs, role),

@@ -28,7 +28,7 @@ async fn serve(settings: &Settings) -> Ended {
     let tls = tls::open(process, Roles::SERVE)?;
     tls::keep_fresh(tls.as_ref())?;
     let limit = wiring::drain(process);
-    wiring::check_redis(process).await?;
+    wiring::check_redis(process, Roles::SERVE).await?;
     // Requests and events of the API end first and have had their shares by then.
     let server = wiring::broadcast(settings, tls.clone(), limit / 3, metrics)?;
     let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at), tls };

@@ -16,6 +16,7 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 
 async fn work(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
+    wiring::check_redis(&settings.process, Roles::WORKER).await?;
     let config = wiring::attendance(settings, &Listeners::default())?;
     say(&settings.process, &format!("worker on {}", config.database));
     let limit = wiring::drain(&settings.process);

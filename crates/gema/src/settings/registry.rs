@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use gema_attendance::TrustedProxies;
 use gema_broadcast::WebhookUrl;
 
 use super::declare::{Flag, Roles, Setting, read, settings};
@@ -99,11 +100,15 @@ settings! {
         redis_url: Option<SecretText> = "",
             Setting::named("REDIS_URL", "redis.url").secret();
         /// Certificates (a file in PEM form) of the authorities that sign those of Redis; unset: the system's. For TLS only.
-        redis_ca: Option<PathBuf> = "", Setting::named("GEMA_REDIS_CA", "redis.ca").used_by(SOCKETS);
+        redis_ca: Option<PathBuf> = "",
+            Setting::named("GEMA_REDIS_CA", "redis.ca").used_by(SOCKETS.or(PUBLISHERS));
         /// How Redis is spoken to when it is named in parts: `tcp`, or `tls`.
-        redis_scheme: RedisScheme = "tcp", Setting::named("REDIS_SCHEME", "redis.scheme").used_by(SOCKETS);
-        /// Host of Redis.
-        redis_host: String = "127.0.0.1", Setting::named("REDIS_HOST", "redis.host");
+        redis_scheme: RedisScheme = "tcp",
+            Setting::named("REDIS_SCHEME", "redis.scheme").used_by(SOCKETS.or(PUBLISHERS));
+        /// Host of Redis. Unset: 127.0.0.1 for what asks for a Redis (`REVERB_SCALING_ENABLED`, `QUEUE_CONNECTION=redis`).
+        /// Only when this or REDIS_URL is set, the attendance API has in Redis when sessions were used and who guesses
+        /// passwords; otherwise, and while Redis is away, the database has it.
+        redis_host: Option<String> = "", Setting::named("REDIS_HOST", "redis.host");
         /// Port of Redis.
         redis_port: Port = "6379", Setting::named("REDIS_PORT", "redis.port");
         /// User at Redis.
@@ -144,6 +149,11 @@ settings! {
         /// Minutes after which an unused browser session ends.
         session_minutes: Whole<1, 525_600> = "120",
             Setting::named("SESSION_LIFETIME", "attendance.session_minutes").used_by(API);
+        /// Proxies before the attendance API, as networks (`10.0.0.0/8`) or addresses, or `*` for all: their X-Forwarded-For
+        /// says which client is slowed down after failed sign-ins, their X-Forwarded-Proto whether cookies are `Secure`.
+        /// Unset: nobody's.
+        trusted_proxies: TrustedProxies = "",
+            Setting::named("TRUSTED_PROXIES", "attendance.trusted_proxies").used_by(API);
         /// Folder of the built pages.
         dashboard_dir: PathBuf = "examples/dashboard/dist",
             Setting::named("ATTENDANCE_DASHBOARD_DIR", "attendance.dashboard_dir").used_by(API);

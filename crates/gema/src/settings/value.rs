@@ -261,6 +261,16 @@ impl Value for Zone {
     }
 }
 
+impl Value for gema_attendance::TrustedProxies {
+    fn expected() -> String {
+        "networks or addresses separated by commas, or *".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+}
+
 impl Value for gema_broadcast::WebhookUrl {
     fn expected() -> String {
         WebUrl::expected()

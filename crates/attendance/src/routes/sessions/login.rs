@@ -1,9 +1,7 @@
 //! `POST /login`: signs the browser in.
 
-use std::net::SocketAddr;
-
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{AppendHeaders, IntoResponse};
 use serde::Serialize;
@@ -14,7 +12,9 @@ use crate::domain::User;
 use crate::error::Error;
 use crate::input::Input;
 use crate::openapi::{Errors, Message};
+use crate::proxies::Client;
 use crate::session::SessionId;
+use crate::standing;
 use crate::state::App;
 
 /// Who is signed in now.
@@ -37,12 +37,12 @@ pub(crate) struct Session {
         (status = 200, body = Session),
         (status = 419, description = "The CSRF token is missing or another session's", body = Message),
         (status = 422, description = "Wrong e-mail or password, or none", body = Errors),
-        (status = 429, description = "Too many tries; `Retry-After` says when to come again", body = Message),
+        (status = 429, description = "Too many tries; `Retry-After` says when to come again", body = Errors),
     ),
 )]
 pub(crate) async fn login(
     State(app): State<App>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    client: Client,
     headers: HeaderMap,
     input: Input,
 ) -> Result<impl IntoResponse, Error> {
@@ -51,6 +51,6 @@ pub(crate) async fn login(
         app.store.delete_session(&previous.hash()).await?;
     }
     let session = SessionId::random()?;
-    app.store.create_session(&session.hash(), user.id, app.session_lifetime()).await?;
-    Ok((AppendHeaders(session.cookies(&app.config)), Json(Session { user })))
+    standing::begin(&app, &session.hash(), user.id).await?;
+    Ok((AppendHeaders(session.cookies(client)), Json(Session { user })))
 }

@@ -6,6 +6,7 @@ use axum::response::{AppendHeaders, IntoResponse};
 
 use crate::error::Error;
 use crate::openapi::Message;
+use crate::proxies::Client;
 use crate::session::SessionId;
 use crate::state::App;
 
@@ -23,10 +24,14 @@ use crate::state::App;
         (status = 419, description = "The CSRF token is missing or another session's", body = Message),
     ),
 )]
-pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<impl IntoResponse, Error> {
+pub(crate) async fn logout(
+    State(app): State<App>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Error> {
     if let Some(session) = SessionId::from_headers(&headers) {
         app.store.delete_session(&session.hash()).await?;
     }
     let session = SessionId::random()?;
-    Ok((StatusCode::NO_CONTENT, AppendHeaders(session.cookies(&app.config))))
+    Ok((StatusCode::NO_CONTENT, AppendHeaders(session.cookies(client))))
 }

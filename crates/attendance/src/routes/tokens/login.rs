@@ -1,9 +1,7 @@
 //! `POST /api/login`: e-mail and password for a bearer token.
 
-use std::net::SocketAddr;
-
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,7 +9,8 @@ use crate::auth::{Credentials, check_credentials};
 use crate::domain::User;
 use crate::error::Error;
 use crate::input::Input;
-use crate::openapi::{Errors, Message};
+use crate::openapi::Errors;
+use crate::proxies::Client;
 use crate::secret;
 use crate::state::App;
 
@@ -33,12 +32,12 @@ pub(crate) struct SignedIn {
     responses(
         (status = 200, body = SignedIn),
         (status = 422, description = "Wrong e-mail or password, or none", body = Errors),
-        (status = 429, description = "Too many tries; `Retry-After` says when to come again", body = Message),
+        (status = 429, description = "Too many tries; `Retry-After` says when to come again", body = Errors),
     ),
 )]
 pub(crate) async fn login(
     State(app): State<App>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    client: Client,
     input: Input,
 ) -> Result<Json<SignedIn>, Error> {
     let user = check_credentials(&app, client, &input).await?;

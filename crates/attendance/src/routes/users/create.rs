@@ -10,6 +10,7 @@ use crate::domain::{Invalid, Role, User};
 use crate::error::Error;
 use crate::input::Input;
 use crate::openapi::Errors;
+use crate::password::PASSWORD_LEAST;
 use crate::state::App;
 use crate::store::NewUser;
 
@@ -25,9 +26,6 @@ struct NewAccount {
     password: String,
     role: Role,
 }
-
-/// Shortest password, as Laravel's default rule.
-const PASSWORD_LEAST: usize = 8;
 
 /// An account that can sign in at once.
 #[utoipa::path(
