@@ -345,6 +345,17 @@ impl Gema {
         rustix::process::kill_process(pid, signal).expect("our own child takes a signal");
     }
 
+    /// Stops it in the middle of whatever it does (SIGSTOP).
+    pub fn freeze(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        crate::stands_still(self.child.id());
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
     /// Ends it without a word (SIGKILL), and keeps its ports for it.
     pub fn kill(&mut self) {
         self.child.kill().expect("our own child");

@@ -40,7 +40,7 @@ pub use raw::Raw;
 pub use receiver::{Delivery, Receiver};
 pub use recorder::{Came, Recorder, Said, Tally};
 pub use redis::Redis;
-pub use redis_kinds::{RedisCluster, Sentinels};
+pub use redis_kinds::{Move, RedisCluster, Sentinels};
 pub use stack::{Plan, Stack};
 
 use std::fmt::Debug;

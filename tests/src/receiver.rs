@@ -117,10 +117,19 @@ impl Receiver {
         if self.secure { url.replace("http:", "https:") } else { url }
     }
 
+    /// Where it listens.
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+
     /// The next request, whether it is taken or not.
     pub async fn delivery(&mut self) -> Delivery {
-        let next = timeout(PATIENCE, self.deliveries.recv()).await;
-        next.unwrap_or_else(|_| panic!("no webhook came for {PATIENCE:?}")).expect("the server runs")
+        timeout(PATIENCE, self.next()).await.unwrap_or_else(|_| panic!("no webhook came for {PATIENCE:?}"))
+    }
+
+    /// As [`Receiver::delivery`], however long that takes.
+    pub async fn next(&mut self) -> Delivery {
+        self.deliveries.recv().await.expect("the server runs")
     }
 
     /// The next event that was taken.

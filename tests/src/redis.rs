@@ -11,10 +11,14 @@ use tokio::time::sleep;
 
 use crate::Authority;
 
+/// User and password of [`Redis::start_guarded`], as they stand in a URL.
+pub(crate) const GUEST: &str = "gema:p%25ss";
+
 /// A running redis-server.
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
+    tls_port: u16,
     folder: TempDir,
     options: Vec<String>,
     process: Child,
@@ -27,16 +31,18 @@ impl Redis {
         Self::start_with(&[]).await
     }
 
-    /// Starts one with further options of the command line. `{port}` in them is a second free port.
+    /// Starts one with further options of the command line. `{bus}` and `{tls}` in them are further free ports.
     pub async fn start_with(options: &[&str]) -> Self {
         for _ in 0..5 {
-            let (port, other) = (free_port().await, free_port().await);
-            let fill = |option: &&str| option.replace("{port}", &other.to_string());
+            let (port, bus, tls_port) = (free_port().await, free_port().await, free_port().await);
+            let fill = |option: &&str| {
+                option.replace("{bus}", &bus.to_string()).replace("{tls}", &tls_port.to_string())
+            };
             let options: Vec<_> = options.iter().map(fill).collect();
             let folder = tempfile::tempdir().expect("a temporary folder");
             let process = spawn(port, &folder, &options);
             let mut server =
-                Self { port, folder, options, process, url: format!("redis://127.0.0.1:{port}") };
+                Self { port, tls_port, folder, options, process, url: format!("redis://127.0.0.1:{port}") };
             if server.listens().await {
                 return server;
             }
@@ -44,20 +50,29 @@ impl Redis {
         panic!("redis-server does not start; `make setup` installs it");
     }
 
-    /// Starts one that speaks TLS with a certificate of this authority. [`Redis::url`] leads there with this user and
-    /// password, which have `rights`; [`Redis::cli`] may do everything.
-    pub async fn start_guarded(authority: &Authority, rights: &str) -> Self {
+    /// Starts one that speaks TLS, too, with a certificate of this authority.
+    pub async fn start_secure(authority: &Authority, options: &[&str]) -> Self {
         let certificate = authority.issue("redis");
         let path = |path: &std::path::Path| path.to_str().expect("a path in UTF-8").to_owned();
         let (cert, key, root) = (path(&certificate.cert), path(&certificate.key), path(&authority.root()));
-        let tls = ["--tls-port", "{port}", "--tls-auth-clients", "no", "--tls-cert-file", &cert];
-        let mut server =
-            Self::start_with(&[&tls[..], &["--tls-key-file", &key, "--tls-ca-cert-file", &root]].concat())
-                .await;
-        let user = format!("ACL SETUSER gema on >p%ss {rights}");
-        assert_eq!(server.cli(&user.split(' ').collect::<Vec<_>>()), "OK");
-        server.url = format!("rediss://gema:p%25ss@127.0.0.1:{}", server.options[1]);
+        let port = ["--tls-port", "{tls}", "--tls-auth-clients", "no", "--tls-replication", "yes"];
+        let files = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &root];
+        Self::start_with(&[&port, &files, options].concat()).await
+    }
+
+    /// As [`Redis::start_secure`]. [`Redis::url`] leads there with a user and password who have `rights`; [`Redis::cli`]
+    /// may do everything.
+    pub async fn start_guarded(authority: &Authority, rights: &str) -> Self {
+        let mut server = Self::start_secure(authority, &[]).await;
+        server.admit(rights);
+        server.url = format!("rediss://{GUEST}@127.0.0.1:{}", server.tls_port);
         server
+    }
+
+    /// Lets [`GUEST`] in, with these rights.
+    pub(crate) fn admit(&self, rights: &str) {
+        let user = format!("ACL SETUSER gema on >p%ss {rights}");
+        assert_eq!(self.cli(&user.split(' ').collect::<Vec<_>>()), "OK");
     }
 
     /// Ends it without a word, and without anything kept.
@@ -116,6 +131,11 @@ impl Redis {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port for TLS, if it was started so.
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     fn pid(&self) -> Pid {

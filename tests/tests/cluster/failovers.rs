@@ -7,27 +7,28 @@ use gema_broadcast::Address;
 use gema_cluster::name::Namespace;
 use gema_protocol::channel::ChannelName;
 use gema_protocol::signature::sign_channel;
-use gema_tests::{Client, PATIENCE, Redis, RedisCluster, Sentinels};
+use gema_tests::{Authority, Client, PATIENCE, Redis, RedisCluster, Sentinels};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::contract::holds;
+use crate::kinds::documented_rights;
 use crate::servers::{Node, stop};
 
 /// Some of them lie on every shard.
-const CHANNELS: [&str; 8] =
+pub(crate) const CHANNELS: [&str; 8] =
     ["private-0", "private-1", "private-2", "private-3", "private-4", "private-5", "private-6", "private-7"];
 
 /// Two servers, a client of the second in every channel, and how many events each channel has had of each server.
-struct Scene {
-    a: Node,
-    b: Node,
+pub(crate) struct Scene {
+    pub(crate) a: Node,
+    pub(crate) b: Node,
     client: Client,
     told: usize,
 }
 
 impl Scene {
-    async fn begin(url: &str) -> Self {
-        let (a, b) = (Node::start_at(url), Node::start_at(url));
+    pub(crate) async fn begin(redis: &Address) -> Self {
+        let (a, b) = (Node::start_at(redis.clone()), Node::start_at(redis.clone()));
         let mut client = b.client().await;
         for channel in CHANNELS {
             let auth = sign_channel(&b.app, &client.socket_id, channel, None);
@@ -39,7 +40,7 @@ impl Scene {
     }
 
     /// So many events from the first server to each channel.
-    async fn tell(&mut self, rounds: usize) {
+    pub(crate) async fn tell(&mut self, rounds: usize) {
         for _ in 0..rounds {
             for channel in CHANNELS {
                 self.a.api().publish(channel, "e", &self.told.to_string()).await;
@@ -49,14 +50,14 @@ impl Scene {
     }
 
     /// Ends when everything told so far is in Redis.
-    async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         for channel in CHANNELS {
             self.a.publish_confirmed(channel, "mark", "").await;
         }
     }
 
     /// Tells on until Redis takes events of every channel again.
-    async fn tell_through(&mut self) -> Duration {
+    pub(crate) async fn tell_through(&mut self) -> Duration {
         let start = Instant::now();
         let healed = async {
             for channel in CHANNELS {
@@ -79,7 +80,7 @@ impl Scene {
     }
 
     /// The client has had all of it.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.tell(3).await;
         let mut next: HashMap<String, usize> = HashMap::new();
         while next.values().sum::<usize>() < self.told * CHANNELS.len() {
@@ -96,7 +97,7 @@ impl Scene {
 }
 
 /// The key by which a channel is looked for.
-fn key(channel: &str) -> String {
+pub(crate) fn key(channel: &str) -> String {
     let channel = ChannelName::parse(channel, 200).expect("a legal name");
     Namespace::new("", "reverb", 0, "1").last_event(&channel)
 }
@@ -104,8 +105,9 @@ fn key(channel: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_keeps_the_contract_and_no_failover_loses_an_event() {
     let mut cluster = RedisCluster::start().await;
-    holds(&Address::parse(&cluster.url()).expect("an address")).await;
-    let mut scene = Scene::begin(&cluster.url()).await;
+    let address = Address::parse(&cluster.url()).expect("an address");
+    holds(&address).await;
+    let mut scene = Scene::begin(&address).await;
     scene.tell(3).await;
     let (_, replica) = cluster.of_key(&key(CHANNELS[0]));
     assert_eq!(cluster.servers[replica].cli(&["CLUSTER", "FAILOVER"]), "OK");
@@ -119,7 +121,7 @@ async fn a_cluster_keeps_the_contract_and_no_failover_loses_an_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_lacks_the_end_makes_no_event_come_twice_or_never() {
     let mut cluster = RedisCluster::start().await;
-    let mut scene = Scene::begin(&cluster.url()).await;
+    let mut scene = Scene::begin(&Address::parse(&cluster.url()).expect("an address")).await;
     scene.tell(10).await;
     scene.settle().await;
     let (primary, replica) = cluster.of_key(&key(CHANNELS[0]));
@@ -136,8 +138,9 @@ async fn a_replica_that_lacks_the_end_makes_no_event_come_twice_or_never() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sentinels_keep_the_contract_and_their_choice_is_followed() {
     let mut sentinels = Sentinels::start().await;
-    holds(&Address::parse(&sentinels.url()).expect("an address")).await;
-    let mut scene = Scene::begin(&sentinels.url()).await;
+    let address = Address::parse(&sentinels.url()).expect("an address");
+    holds(&address).await;
+    let mut scene = Scene::begin(&address).await;
     scene.tell(10).await;
     sentinels.primary.kill().await;
     println!("events were taken again after {:?}", scene.tell_through().await);
@@ -147,7 +150,7 @@ async fn sentinels_keep_the_contract_and_their_choice_is_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_with_old_memory_is_told_what_it_forgot() {
     let mut redis = Redis::start().await;
-    let mut scene = Scene::begin(&redis.url()).await;
+    let mut scene = Scene::begin(&Address::parse(&redis.url()).expect("an address")).await;
     scene.tell(10).await;
     scene.settle().await;
     assert_eq!(redis.cli(&["SAVE"]), "OK");
@@ -156,6 +159,33 @@ async fn a_redis_with_old_memory_is_told_what_it_forgot() {
     redis.kill().await;
     scene.tell(5).await;
     redis.start_again().await;
+    scene.tell_through().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_over_tls_is_followed_with_the_documented_rights() {
+    let authority = Authority::new();
+    let rights = format!("{} +cluster|slots", documented_rights());
+    let cluster = RedisCluster::start_guarded(&authority, &rights).await;
+    let address = Address::parse_trusting(&cluster.url(), &authority.root()).expect("an address");
+    let mut scene = Scene::begin(&address).await;
+    scene.tell(3).await;
+    let (_, replica) = cluster.of_key(&key(CHANNELS[0]));
+    assert_eq!(cluster.servers[replica].cli(&["CLUSTER", "FAILOVER"]), "OK");
+    scene.tell_through().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_are_followed_over_tls_with_the_documented_rights() {
+    let authority = Authority::new();
+    let rights = format!("{} +role", documented_rights());
+    let mut sentinels = Sentinels::start_guarded(&authority, &rights).await;
+    let address = Address::parse_trusting(&sentinels.url(), &authority.root()).expect("an address");
+    let mut scene = Scene::begin(&address).await;
+    scene.tell(10).await;
+    sentinels.primary.kill().await;
     scene.tell_through().await;
     scene.end().await;
 }

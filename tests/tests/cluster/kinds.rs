@@ -83,7 +83,7 @@ async fn an_old_redis_that_comes_later_is_named_once_and_not_used() {
 }
 
 /// The rights that the documentation says are enough, as `ACL SETUSER` takes them.
-fn documented_rights() -> String {
+pub(crate) fn documented_rights() -> String {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/redis.md");
     let page = fs::read_to_string(page).expect("the page");
     let (_, rights) =

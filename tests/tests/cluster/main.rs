@@ -15,5 +15,6 @@ mod presence;
 mod queries;
 mod quota;
 mod servers;
+mod shards;
 mod users;
 mod webhooks;

@@ -24,8 +24,8 @@ impl Node {
     }
 
     /// One at a Redis of any kind.
-    pub(crate) fn start_at(url: &str) -> Self {
-        Self::start_as(url, "", "reverb", |_| {})
+    pub(crate) fn start_at(address: Address) -> Self {
+        Self::start_there(address, "", "reverb", |_| {})
     }
 
     /// One whose app is not set up as usual.
@@ -40,12 +40,21 @@ impl Node {
         scaling_channel: &str,
         set_up: impl FnOnce(&mut AppConfig),
     ) -> Self {
+        Self::start_there(Address::parse(url).expect("an address"), prefix, scaling_channel, set_up)
+    }
+
+    fn start_there(
+        redis: Address,
+        prefix: &str,
+        scaling_channel: &str,
+        set_up: impl FnOnce(&mut AppConfig),
+    ) -> Self {
         let app = Credentials { id: "1".into(), key: "key".into(), secret: Secret::new("secret".into()) };
         let mut app_config = AppConfig::new(app.clone());
         set_up(&mut app_config);
         let mut config = Config::new(vec![app_config]);
         config.cluster = Some(ClusterConfig {
-            redis: Address::parse(url).expect("an address").patient(10),
+            redis: redis.patient(10),
             prefix: prefix.into(),
             scaling_channel: scaling_channel.into(),
             outgoing_bytes: 1 << 20,
