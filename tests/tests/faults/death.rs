@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use gema_tests::{Cut, Gema, Metrics, PATIENCE, Recorder, Redis, Setup, figure};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -156,7 +155,7 @@ async fn asleep(length: Duration) {
     let town = Town::new().await;
     sleep(SETTLED).await;
     let stopped = Instant::now();
-    town.nodes[1].signal(Signal::STOP);
+    town.nodes[1].freeze();
     let removed = town.hears("member_removed", "ann", DEAD).await;
     let mut joins = Vec::new();
     for number in 0.. {
@@ -167,7 +166,7 @@ async fn asleep(length: Duration) {
         sleep(Duration::from_millis(200)).await;
     }
     let slowest = joins.into_iter().max().expect("joins");
-    town.nodes[1].signal(Signal::CONT);
+    town.nodes[1].thaw();
     let woken = Instant::now();
     for node in &town.nodes {
         lists(node, &["ann", "bob", "cleo", "watcher"], DEAD).await;

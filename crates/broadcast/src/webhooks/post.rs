@@ -9,6 +9,7 @@ use gema_protocol::signature::sign_webhook;
 use gema_protocol::webhook::CONTENT_TYPE;
 use gema_protocol::webhook::event::{Event, body};
 use reqwest::{Client, Response, redirect};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::WebhookUrl;
@@ -52,8 +53,14 @@ pub(crate) trait Post: Send + Sync + 'static {
     fn post(&self, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
 }
 
+/// Parts of the time that a request may take.
+const PARTS: u32 = 10;
+
 /// Sends over HTTP; shared by all endpoints.
-pub(crate) struct HttpPost(Client);
+pub(crate) struct HttpPost {
+    client: Client,
+    timeout: Duration,
+}
 
 impl HttpPost {
     /// `timeout` is for the whole of a request.
@@ -62,15 +69,14 @@ impl HttpPost {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ConfigError::NoTlsProvider);
         }
-        let client = Client::builder().timeout(timeout).redirect(redirect::Policy::none()).no_proxy().build();
-        client.map(Self).map_err(|error| ConfigError::NoHttpClient(in_words(error)))
+        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build();
+        let client = client.map_err(|error| ConfigError::NoHttpClient(in_words(error)))?;
+        Ok(Self { client, timeout })
     }
-}
 
-impl Post for HttpPost {
-    async fn post(&self, request: &Request) -> Result<(), String> {
+    async fn send(&self, request: &Request) -> Result<(), String> {
         let sent = self
-            .0
+            .client
             .post(request.url.expose().clone())
             .header("content-type", CONTENT_TYPE)
             .header("x-pusher-key", &request.key)
@@ -84,6 +90,24 @@ impl Post for HttpPost {
         }
         forget(response).await;
         Ok(())
+    }
+}
+
+impl Post for HttpPost {
+    async fn post(&self, request: &Request) -> Result<(), String> {
+        tokio::select! {
+            biased;
+            outcome = self.send(request) => outcome,
+            () = awake(self.timeout) => Err("it did not answer in time".to_owned()),
+        }
+    }
+}
+
+/// Sleeps in parts: a process that was stopped for long has slept for one of them, and hears the answer that came meanwhile
+/// before it counts as missing.
+async fn awake(length: Duration) {
+    for _ in 0..PARTS {
+        sleep(length / PARTS).await;
     }
 }
 
