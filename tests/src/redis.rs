@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::Authority;
 
@@ -148,12 +149,25 @@ impl Redis {
             if self.process.try_wait().expect("our own child").is_some() {
                 return false;
             }
-            if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+            if self.answers().await {
                 return true;
             }
             sleep(Duration::from_millis(50)).await;
         }
         false
+    }
+
+    /// Is it this process that listens there? Another test's may have taken the port, and this one has not noticed yet.
+    async fn answers(&self) -> bool {
+        let mut said = vec![0; 8 * 1024];
+        let asked = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            stream.write_all(b"INFO server\r\n").await?;
+            stream.read(&mut said).await
+        };
+        let Ok(Ok(length)) = timeout(Duration::from_secs(1), asked).await else { return false };
+        let ours = format!("process_id:{}\r\n", self.process.id());
+        String::from_utf8_lossy(&said[..length]).contains(&ours)
     }
 }
 

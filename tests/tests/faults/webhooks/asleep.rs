@@ -46,7 +46,7 @@ async fn taken_for_dead() {
     silent.store(true, Ordering::Release);
     let ann = member(&nodes[0], "presence-room", "ann").await;
     let begun = back_end.hooks.next().await;
-    back_end.keep(begun);
+    back_end.keep(&begun);
     // He waits for the channel's turn, and the going of the other for its time.
     let bob = member(&nodes[0], "presence-room", "bob").await;
     drop(leaver);
@@ -64,7 +64,7 @@ async fn taken_for_dead() {
     back_end.hears(&["channel_occupied mark-a", "channel_occupied mark-b"]).await;
     // What the sleeper was about to send again.
     sleep(Duration::from_secs(5)).await;
-    back_end.hooks.rest().into_iter().for_each(|delivery| back_end.keep(delivery));
+    back_end.hooks.rest().into_iter().for_each(|delivery| back_end.keep(&delivery));
 
     figure(&format!(
         "SIGSTOP for {:.1} s with webhooks in hand: {} events, none lost or doubled; {} deliveries came again, word for word",

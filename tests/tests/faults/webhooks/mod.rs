@@ -59,7 +59,7 @@ impl BackEnd {
         Self { hooks, app: app.clone(), seen, taken, events: Vec::new(), repeats: 0 }
     }
 
-    fn keep(&mut self, delivery: Delivery) {
+    fn keep(&mut self, delivery: &Delivery) {
         let (id, events) = (delivery.header("x-gema-delivery").to_owned(), delivery.events(&self.app));
         let was_taken = delivery.answer == Some(200);
         let first = self.seen.entry(id.clone()).or_insert_with(|| delivery.clone());
@@ -83,7 +83,7 @@ impl BackEnd {
         let coming = async {
             while !is_so(self) {
                 let next = self.hooks.next().await;
-                self.keep(next);
+                self.keep(&next);
             }
         };
         let in_time = timeout(TOLD, coming).await.is_ok();
