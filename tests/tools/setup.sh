@@ -14,6 +14,7 @@ command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1 || missing="$missing nginx"
 command -v mariadb-install-db >/dev/null 2>&1 || missing="$missing mariadb-server"
+command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing="$missing chromium"
 
 [ -n "$missing" ] || exit 0

@@ -43,6 +43,8 @@ pub(crate) enum Action {
     UserAdd(NewUser),
     /// `gema init`
     Init,
+    /// `gema health`: the URL to ask.
+    Health(String),
     /// `gema config check` for a role.
     ConfigCheck(Roles),
     /// `gema config print` for a role.
@@ -129,6 +131,7 @@ fn command() -> Command {
         .subcommand(config())
         .subcommand(queue())
         .subcommand(user())
+        .subcommand(health())
         .subcommand(signing::sign())
         .subcommand(signing::verify())
 }
@@ -175,6 +178,11 @@ fn user() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(add.arg(admin.help("May see and manage everything")))
+}
+
+fn health() -> Command {
+    let url = Arg::new("url").value_name("URL").required(true).help("Such as http://127.0.0.1:8000/up");
+    Command::new("health").about("Ask a server whether it is well: succeeds if the URL answers 200").arg(url)
 }
 
 fn seed() -> Arg {
@@ -266,11 +274,17 @@ fn chosen(matches: &ArgMatches) -> (Action, Roles, &ArgMatches) {
             let new = NewUser { email, name, is_admin: matches.get_flag("admin") };
             (Action::UserAdd(new), Roles::MIGRATE, matches)
         }
+        Some(("health", matches)) => (Action::Health(url(matches)), Roles::SERVE, matches),
         Some(("init", matches)) => (Action::Init, Roles::SERVE, matches),
         // clap lets nothing else through: a command is required, and only these exist.
         Some((_, matches)) => (Action::Serve, Roles::SERVE, matches),
         None => (Action::Serve, Roles::SERVE, matches),
     }
+}
+
+/// The URL that a command is about; clap demands it.
+fn url(matches: &ArgMatches) -> String {
+    matches.get_one::<String>("url").cloned().unwrap_or_default()
 }
 
 /// Gathers what the settings are read from. Commands without settings have none of these arguments.

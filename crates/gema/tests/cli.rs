@@ -200,6 +200,20 @@ fn either_signal_ends_a_server_with_status_0() {
     }
 }
 
+#[test]
+fn health_succeeds_where_a_server_is_well_and_says_why_not() {
+    let folder = folder();
+    let server = Running::broadcast(folder.path());
+    let ask = |path: &str| run(folder.path(), &["health", &format!("http://{}{path}", server.address)]);
+    assert_eq!(ask("/ready"), (Some(0), String::new(), String::new()));
+    let (status, _, errors) = ask("/nowhere");
+    assert_eq!((status, errors.contains("/nowhere answers 404")), (Some(1), true), "{errors}");
+    let (status, _, errors) = run(folder.path(), &["health", "http://127.0.0.1:1/up"]);
+    assert_eq!((status, errors.contains("Connection refused")), (Some(1), true), "{errors}");
+    let (status, _, errors) = run(folder.path(), &["health", "up"]);
+    assert_eq!((status, errors.contains("up cannot be asked")), (Some(1), true), "{errors}");
+}
+
 /// The target of a signed request with some body of nine bytes.
 fn signed_post() -> String {
     let [id, key, secret] = APP.map(|(_, value)| value.to_owned());

@@ -3,6 +3,7 @@
 mod attendance;
 mod broadcast;
 mod config;
+mod health;
 mod init;
 mod migrate;
 mod queue;
@@ -26,6 +27,7 @@ pub(crate) fn run(Invocation { action, inputs }: Invocation) -> Ended {
         Action::Queue(queue) => queue::run(inputs, queue),
         Action::UserAdd(new) => user::add(inputs, new),
         Action::Init => init::run(),
+        Action::Health(url) => health::run(&url),
         Action::ConfigCheck(role) => config::check(inputs, role),
         Action::ConfigPrint(role) => config::print(inputs, role),
         Action::ConfigReference => config::reference(),
