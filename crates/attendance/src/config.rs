@@ -44,6 +44,8 @@ pub struct Config {
     pub session_lifetime: Duration,
     /// A Redis that the nodes share, for what can be lost without harm. Without one the database has that, too.
     pub redis: Option<RedisConfig>,
+    /// How events get from the outbox to a worker.
+    pub queue: Queue,
     /// Settings of the worker.
     pub worker: WorkerConfig,
 }
@@ -55,6 +57,17 @@ pub struct RedisConfig {
     pub address: Address,
     /// `REDIS_PREFIX`; may be empty.
     pub prefix: String,
+}
+
+/// How events get from the outbox to a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Workers look for them there.
+    Database,
+    /// A list in Redis says which there are.
+    Redis,
+    /// They are tried once before the change is answered, and by the worker of this process after that.
+    Sync,
 }
 
 /// What the dashboard is told at run time about the broadcast server.
@@ -77,16 +90,18 @@ pub struct WorkerConfig {
     pub in_process: bool,
     /// Refusals (4xx) after which an event goes to `failed_jobs`.
     pub tries: u32,
+    /// Pause after the first refusal; doubles each time.
+    pub backoff: Duration,
     /// Events in flight at the same time; never two of one attendance.
     pub concurrency: usize,
     /// How long a claimed row is safe from other workers; renewed while it is in flight.
     pub lease: Duration,
     /// How often the outbox is looked at when nothing wakes the worker.
     pub poll: Duration,
-    /// First pause after a failure; doubles each time.
-    pub backoff: Duration,
-    /// Longest pause after a failure.
-    pub backoff_max: Duration,
+    /// First pause after a failure that may pass (no answer, 429, 5xx); doubles each time.
+    pub outage_backoff: Duration,
+    /// Longest pause after such a failure.
+    pub outage_backoff_max: Duration,
     /// How long the end waits for events and requests in flight.
     pub drain: Duration,
 }
@@ -116,6 +131,7 @@ impl Config {
             publisher,
             session_lifetime: Duration::from_secs(2 * 3_600),
             redis: None,
+            queue: Queue::Database,
             worker: WorkerConfig::default(),
         }
     }
@@ -131,11 +147,12 @@ impl Default for WorkerConfig {
         Self {
             in_process: true,
             tries: 3,
+            backoff: Duration::from_secs(1),
             concurrency: 16,
             lease: Duration::from_secs(10),
             poll: Duration::from_secs(2),
-            backoff: Duration::from_millis(250),
-            backoff_max: Duration::from_secs(10),
+            outage_backoff: Duration::from_millis(250),
+            outage_backoff_max: Duration::from_secs(10),
             drain: Duration::from_secs(10),
         }
     }

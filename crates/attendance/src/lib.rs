@@ -7,6 +7,7 @@
 
 mod account;
 mod auth;
+mod bell;
 mod config;
 mod csrf;
 mod dashboard;
@@ -18,6 +19,7 @@ mod input;
 mod openapi;
 mod password;
 mod proxies;
+mod queue;
 mod redis;
 mod router;
 mod routes;
@@ -31,7 +33,7 @@ mod throttle;
 mod worker;
 
 pub use account::{NewAccount, add_account};
-pub use config::{Config, FrontEnd, RedisConfig, WorkerConfig};
+pub use config::{Config, FrontEnd, Queue, RedisConfig, WorkerConfig};
 pub use database::{Database, MySqlServer};
 pub use error::StartError;
 pub use gema_cluster::redis::Address as RedisAddress;

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-use crate::config::Config;
+use crate::bell::Bell;
+use crate::config::{Config, Queue};
 use crate::domain::WorkingDay;
 use crate::error::{Error, StartError};
 use crate::http::{self, Bounds};
 use crate::password::Passwords;
+use crate::queue::{Feed, List, Teller};
 use crate::redis::Redis;
 use crate::router::router;
 use crate::state::{App, State};
@@ -33,7 +36,12 @@ const STALL: Duration = Duration::from_secs(30);
 
 /// An attendance API that is ready to serve: its settings are good and its database is open.
 #[derive(Debug)]
-pub struct Node(App);
+pub struct Node {
+    app: App,
+    /// The list in Redis that is told of commits.
+    list: Option<List>,
+    teller: Option<Teller>,
+}
 
 impl Node {
     /// Gets everything ready that can fail; `address` is where it will listen.
@@ -41,7 +49,7 @@ impl Node {
     /// # Errors
     /// [`StartError`], one sentence that names cause and fix.
     pub async fn open(config: Config, address: SocketAddr) -> Result<Self, StartError> {
-        build(config, address).await.map(Self)
+        build(config, address).await
     }
 
     /// Serves on `listener` until `shutdown` completes, then finishes requests and events in flight within
@@ -54,20 +62,23 @@ impl Node {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), StartError> {
-        serve(self.0, listener, shutdown).await
+        serve(self, listener, shutdown).await
     }
 }
 
 async fn serve(
-    app: App,
+    Node { app, list, teller }: Node,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     warn_about_demo_account(&app).await;
     let (end, ended) = watch::channel(false);
-    let worker =
-        app.config.worker.in_process.then(|| worker(&app.config, &app.store, &app.wake)).transpose()?;
-    let worker = worker.map(|worker| tokio::spawn(worker.run(ended)));
+    let worker = app
+        .config
+        .worker
+        .in_process
+        .then(|| start_worker(&app.config, &app.store, list, ended))
+        .transpose()?;
     let sweeper = tokio::spawn(sweep(app.clone()));
 
     let drain = app.config.worker.drain;
@@ -82,6 +93,10 @@ async fn serve(
     }
     sweeper.abort();
     app.store.close().await;
+    drop(app);
+    if let Some(teller) = teller {
+        teller.end().await;
+    }
     Ok(())
 }
 
@@ -94,9 +109,10 @@ pub async fn run_worker(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let store = Store::open(&config.database).await?;
-    let worker = worker(&config, &store, &Arc::default())?;
     let (end, ended) = watch::channel(false);
-    let running = tokio::spawn(worker.run(ended));
+    let redis = config.redis.clone().map(Redis::start);
+    let list = List::of(config.queue, config.redis.as_ref(), redis.as_ref());
+    let running = start_worker(&config, &store, list, ended)?;
     shutdown.await;
     end.send_replace(true);
     if let Err(error) = running.await {
@@ -106,22 +122,46 @@ pub async fn run_worker(
     Ok(())
 }
 
-async fn build(config: Config, address: SocketAddr) -> Result<App, StartError> {
+async fn build(config: Config, address: SocketAddr) -> Result<Node, StartError> {
     let working_day = WorkingDay::new(&config.time_zone, config.work_start.as_deref(), config.grace_minutes)
         .map_err(StartError::Setting)?;
     let store = Store::open(&config.database).await?;
-    let passwords = Passwords::new().await.map_err(|error| StartError::Setting(error.to_string()))?;
-    let wake = Arc::new(Notify::new());
     let redis = config.redis.clone().map(Redis::start);
-    Ok(Arc::new(State { config, store, redis, working_day, passwords, wake, address }))
+    let list = List::of(config.queue, config.redis.as_ref(), redis.as_ref());
+    let (bell, teller) = bell(&config, &store, list.as_ref())?;
+    let store = store.ringing(bell);
+    let passwords = Passwords::new().await.map_err(|error| StartError::Setting(error.to_string()))?;
+    let app = Arc::new(State { config, store, redis, working_day, passwords, address });
+    Ok(Node { app, list, teller })
 }
 
-fn worker(config: &Config, store: &Store, wake: &Arc<Notify>) -> Result<Worker, StartError> {
+/// What commits ring.
+fn bell(config: &Config, store: &Store, list: Option<&List>) -> Result<(Bell, Option<Teller>), StartError> {
+    let (list, teller) = list.map(|list| Teller::start(list.clone())).unzip();
+    let at_once = (config.queue == Queue::Sync).then(|| worker(config, store)).transpose()?.map(Arc::new);
+    Ok((Bell { list, at_once, ..Bell::default() }, teller))
+}
+
+fn start_worker(
+    config: &Config,
+    store: &Store,
+    list: Option<List>,
+    end: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, StartError> {
+    let feed = list.zip(config.redis.as_ref()).map(|(list, redis)| match config.queue {
+        Queue::Redis => Feed::of_rows(list, redis, store.clone()),
+        Queue::Database | Queue::Sync => Feed::of_tokens(list, redis),
+    });
+    Ok(tokio::spawn(worker(config, store)?.run(feed, end)))
+}
+
+fn worker(config: &Config, store: &Store) -> Result<Worker, StartError> {
     Ok(Worker {
         store: store.clone(),
         publisher: config.publisher.clone(),
         config: config.worker.clone(),
-        wake: Arc::clone(wake),
+        wake: Arc::clone(&store.bell().wake),
+        is_fed: config.queue == Queue::Redis,
         name: format!("node-{}:{}", config.node_id, secret::random()?),
     })
 }

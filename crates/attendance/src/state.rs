@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::config::Config;
 use crate::domain::WorkingDay;
 use crate::password::Passwords;
@@ -23,8 +21,6 @@ pub(crate) struct State {
     pub redis: Option<Redis>,
     pub working_day: WorkingDay,
     pub passwords: Passwords,
-    /// Rung after each commit that added an event.
-    pub wake: Arc<Notify>,
     /// Where the API listens; decides whether the demo password is worth a warning.
     pub address: SocketAddr,
 }

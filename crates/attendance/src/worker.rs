@@ -3,6 +3,7 @@
 //! It is woken when a change is committed in this process; otherwise it looks every few seconds. A failure that may
 //! pass never uses up a try, and while the broadcast server is away only one event at a time knocks.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,11 @@ use tokio::time::{interval_at, sleep, timeout};
 
 use crate::config::WorkerConfig;
 use crate::domain::{PUBLIC_CHANNEL, private_channel};
-use crate::store::{Claim, Job, Store};
+use crate::queue::Feed;
+use crate::store::{Among, Claim, Job, Store};
+
+/// The longest pause between two tries of a refused event, unless the first is longer.
+const REFUSED_BACKOFF_MAX: Duration = Duration::from_secs(600);
 
 /// What a worker needs.
 #[derive(Debug, Clone)]
@@ -23,6 +28,8 @@ pub(crate) struct Worker {
     pub config: WorkerConfig,
     /// Rung after each commit that added a row.
     pub wake: Arc<Notify>,
+    /// Whether a list says which rows there are.
+    pub is_fed: bool,
     /// Tells this worker's leases from all others, of this process's earlier lives, too.
     pub name: String,
 }
@@ -31,11 +38,24 @@ pub(crate) struct Worker {
 #[derive(Debug, Clone, Copy)]
 enum Outcome {
     Published,
+    /// Refused for good.
+    GivenUp,
     /// The row was put back; it is due again at this moment.
-    Failed {
+    PutBack {
         due: Instant,
         transient: bool,
     },
+}
+
+/// How far a look at the queue got.
+#[derive(Debug, Clone, Copy)]
+enum Launched {
+    /// Nothing more may start until something lands.
+    All,
+    /// All that could be had; so many more could start.
+    RoomFor(usize),
+    /// Nothing, and nothing shall be asked for.
+    NotNow,
 }
 
 /// What the loop remembers between two looks at the outbox.
@@ -51,16 +71,22 @@ struct Progress {
 }
 
 impl Worker {
-    /// Works until `end` turns true, then finishes what is in flight within the drain time and frees the rest.
-    pub(crate) async fn run(self, mut end: watch::Receiver<bool>) {
+    /// Works until `end` turns true, then finishes what is in flight within the drain time and frees the rest. `feed`
+    /// wakes it from outside of this process, and if `is_fed` it also says which rows there are.
+    pub(crate) async fn run(self, mut feed: Option<Feed>, mut end: watch::Receiver<bool>) {
         let mut flying = JoinSet::new();
         let mut progress = Progress::default();
         while !*end.borrow_and_update() {
-            let full = self.launch(&mut flying, &progress).await;
+            if progress.is_due() {
+                feed.iter().for_each(Feed::sweep_soon);
+            }
+            let launched = self.launch(&mut flying, &progress, feed.as_mut()).await;
+            let full = matches!(launched, Launched::All);
             tokio::select! {
-                Some(done) = flying.join_next() => self.note(done.ok(), &mut progress).await,
+                Some(done) = flying.join_next() => self.note(done.ok(), &mut progress, feed.as_ref()).await,
                 () = self.wake.notified(), if !full => {}
-                () = sleep(self.nap(&mut progress)), if !full => {}
+                () = arrived(feed.as_mut(), launched) => {}
+                () = sleep(self.nap(&progress)), if !full => {}
                 // An owner that is gone has ended, too.
                 _ = end.changed() => break,
             }
@@ -68,52 +94,85 @@ impl Worker {
         self.drain(flying).await;
     }
 
-    /// Claims as much as may fly beside what flies already. True when nothing more may start until something lands.
-    async fn launch(&self, flying: &mut JoinSet<Outcome>, progress: &Progress) -> bool {
+    /// Claims as much as may fly beside what flies already.
+    async fn launch(
+        &self,
+        flying: &mut JoinSet<Outcome>,
+        progress: &Progress,
+        mut feed: Option<&mut Feed>,
+    ) -> Launched {
         let at_once = if progress.failures > 0 { 1 } else { self.config.concurrency.max(1) };
         let limit = at_once.saturating_sub(flying.len());
         if limit == 0 {
-            return true;
+            return Launched::All;
         }
         if progress.pause().is_some() {
-            return false;
+            return Launched::NotNow;
         }
-        let claim = Claim { owner: &self.name, limit, lease: self.config.lease };
-        match self.store.claim(claim).await {
+        let ids = feed.as_mut().map_or_else(Vec::new, |feed| feed.take(limit));
+        let is_listed = self.is_fed && feed.as_ref().is_some_and(|feed| feed.can_be_relied_on());
+        match self.claim(if is_listed { Among::Ids(&ids) } else { Among::All }, limit).await {
             Ok(jobs) => {
                 for job in jobs {
                     flying.spawn(self.clone().deliver(job));
                 }
             }
-            Err(error) => tracing::error!(%error, "The outbox cannot be read"),
+            Err(error) => {
+                tracing::error!(%error, "The outbox cannot be read");
+                feed.into_iter().for_each(|feed| feed.put_back(&ids));
+                return Launched::NotNow;
+            }
         }
-        flying.len() >= at_once
+        match at_once.saturating_sub(flying.len()) {
+            0 => Launched::All,
+            room => Launched::RoomFor(room),
+        }
+    }
+
+    async fn claim(&self, among: Among<'_>, limit: usize) -> Result<Vec<Job>, sqlx::Error> {
+        if matches!(among, Among::Ids([])) {
+            return Ok(Vec::new());
+        }
+        self.store.claim(Claim { owner: &self.name, limit, lease: self.config.lease, among }).await
+    }
+
+    /// Tries rows that were just committed once, before the change is answered; what fails is left to the worker's loop.
+    /// In a box, since commits ring the bell that calls it.
+    pub(crate) fn publish_at_once<'a>(
+        &'a self,
+        rows: &'a [i64],
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async {
+            match self.claim(Among::Ids(rows), rows.len()).await {
+                Ok(jobs) => {
+                    for job in jobs {
+                        self.clone().deliver(job).await;
+                    }
+                }
+                Err(error) => tracing::error!(%error, "The outbox cannot be read"),
+            }
+        })
     }
 
     /// How long nothing can be due.
-    fn nap(&self, progress: &mut Progress) -> Duration {
-        if let Some(pause) = progress.pause() {
-            return pause;
-        }
+    fn nap(&self, progress: &Progress) -> Duration {
         let left = progress.due.map(|due| due.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            progress.due = None;
-        }
-        left.unwrap_or(self.config.poll).min(self.config.poll)
+        progress.pause().or(left).unwrap_or(self.config.poll).min(self.config.poll)
     }
 
-    async fn note(&self, outcome: Option<Outcome>, progress: &mut Progress) {
+    async fn note(&self, outcome: Option<Outcome>, progress: &mut Progress, feed: Option<&Feed>) {
         match outcome {
             Some(Outcome::Published) => {
                 // One failure alone may be the event's own fault; it must not come back at once, again and again.
-                if progress.failures > 1
-                    && let Err(error) = self.store.hurry().await
-                {
-                    tracing::warn!(%error, "Events that waited for the broadcast server wait a little longer");
+                if progress.failures > 1 {
+                    if let Err(error) = self.store.hurry().await {
+                        tracing::warn!(%error, "Events that waited for the broadcast server wait a little longer");
+                    }
+                    feed.inspect(|feed| feed.sweep_soon());
                 }
                 (progress.failures, progress.knock_at) = (0, None);
             }
-            Some(Outcome::Failed { due, transient }) => {
+            Some(Outcome::PutBack { due, transient }) => {
                 progress.due_by(due);
                 // What flew together fails together: that is one failure. And a refusal with words (4xx) is none, the
                 // server is there.
@@ -124,8 +183,8 @@ impl Worker {
                     progress.due_by(knock_at);
                 }
             }
-            // A task that broke off; its lease will run out.
-            None => {}
+            // The server is there. Or a task broke off; its lease will run out.
+            Some(Outcome::GivenUp) | None => {}
         }
     }
 
@@ -142,7 +201,32 @@ impl Worker {
         }
     }
 
-    async fn deliver(self, job: Job) -> Outcome {
+    /// Publishes a row. Where rows come from a list, those of the same record follow at once: whoever took their ids
+    /// before it was their turn has let go of them.
+    async fn deliver(self, mut job: Job) -> Outcome {
+        loop {
+            let record = job.attendance_id;
+            let outcome = self.attempt(job).await;
+            if !self.is_fed || matches!(outcome, Outcome::PutBack { .. }) {
+                return outcome;
+            }
+            match self.follower(record).await {
+                Ok(Some(next)) => job = next,
+                Ok(None) => return outcome,
+                Err(error) => {
+                    tracing::error!(%error, "The outbox cannot be read");
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    async fn follower(&self, attendance_id: i64) -> Result<Option<Job>, sqlx::Error> {
+        let Some(next) = self.store.oldest_of(attendance_id).await? else { return Ok(None) };
+        Ok(self.claim(Among::Ids(&[next]), 1).await?.pop())
+    }
+
+    async fn attempt(&self, job: Job) -> Outcome {
         match self.publish(&job).await {
             Ok(()) => {
                 if let Err(error) = self.store.finish(job.id).await {
@@ -191,16 +275,19 @@ impl Worker {
         } else {
             job.attempts = job.attempts.saturating_add(1);
         }
-        let pause = self.backoff(job.attempts.saturating_add(job.postponed));
-        let stored = if !transient && job.attempts >= i64::from(self.config.tries) {
-            self.give_up(&job, error).await
-        } else {
-            self.put_back(&job, error, pause).await
-        };
-        if let Err(error) = stored {
-            tracing::error!(%error, event_id = job.event_id, "The outbox cannot be written; the lease will run out");
+        let pause = if transient { self.backoff(job.postponed) } else { self.refused_backoff(job.attempts) };
+        let is_last = !transient && job.attempts >= i64::from(self.config.tries);
+        let stored =
+            if is_last { self.give_up(&job, error).await } else { self.put_back(&job, error, pause).await };
+        match stored {
+            Ok(()) if is_last => return Outcome::GivenUp,
+            Ok(()) => {}
+            Err(error) => {
+                let event_id = job.event_id;
+                tracing::error!(%error, event_id, "The outbox cannot be written; the lease will run out");
+            }
         }
-        Outcome::Failed { due: Instant::now() + pause, transient }
+        Outcome::PutBack { due: Instant::now() + pause, transient }
     }
 
     async fn give_up(&self, job: &Job, error: &PublishError) -> Result<(), sqlx::Error> {
@@ -214,13 +301,30 @@ impl Worker {
         self.store.put_back(job, pause).await
     }
 
-    /// Doubles with each failure, up to the maximum; between half and all of it, so that workers do not march in step.
     fn backoff(&self, failures: i64) -> Duration {
-        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
-        let full = self.config.backoff.saturating_mul(1 << doublings).min(self.config.backoff_max);
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+        backoff(self.config.outage_backoff, self.config.outage_backoff_max, failures)
     }
+
+    /// Nobody waits for what was refused, so it has all the time that is set.
+    fn refused_backoff(&self, refusals: i64) -> Duration {
+        backoff(self.config.backoff, REFUSED_BACKOFF_MAX.max(self.config.backoff), refusals)
+    }
+}
+
+/// Waits until a list has said something, if there is room for it.
+async fn arrived(feed: Option<&mut Feed>, launched: Launched) {
+    match (feed, launched) {
+        (Some(feed), Launched::RoomFor(room)) => feed.arrived(room).await,
+        _ => std::future::pending().await,
+    }
+}
+
+/// Doubles with each failure, up to the maximum; between half and all of it, so that workers do not march in step.
+fn backoff(first: Duration, most: Duration, failures: i64) -> Duration {
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    let full = first.saturating_mul(1 << doublings).min(most);
+    let random = getrandom::u32().unwrap_or(u32::MAX);
+    full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 impl Progress {
@@ -228,6 +332,11 @@ impl Progress {
     fn pause(&self) -> Option<Duration> {
         let left = self.knock_at?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
+    }
+
+    /// Whether something that was put back is due now; says so once.
+    fn is_due(&mut self) -> bool {
+        self.pause().is_none() && self.due.take_if(|due| *due <= Instant::now()).is_some()
     }
 
     fn due_by(&mut self, due: Instant) {

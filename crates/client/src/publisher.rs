@@ -45,6 +45,7 @@ pub struct Publisher {
     http: Client,
     base: Url,
     credentials: Credentials,
+    timeout: Duration,
 }
 
 impl Publisher {
@@ -53,7 +54,11 @@ impl Publisher {
     /// # Errors
     /// [`ClientError`] when the address is unusable or the process has no TLS provider.
     pub fn new(base_url: &str, credentials: Credentials) -> Result<Self, ClientError> {
-        Self::with_timeout(base_url, credentials, TIMEOUT)
+        // reqwest panics without one; this way it is a sentence.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(ClientError::NoTlsProvider);
+        }
+        Self::build(base_url, credentials, Client::builder())
     }
 
     /// As [`Publisher::new`], for a server that `tls` trusts, be it one whose certificate nobody else would.
@@ -65,30 +70,19 @@ impl Publisher {
         credentials: Credentials,
         tls: ClientConfig,
     ) -> Result<Self, ClientError> {
-        let http = Client::builder().timeout(TIMEOUT).tls_backend_preconfigured(tls);
-        Self::build(base_url, credentials, http)
+        Self::build(base_url, credentials, Client::builder().tls_backend_preconfigured(tls))
     }
 
-    /// As [`Publisher::new`], with another limit for the whole of one request.
-    ///
-    /// # Errors
-    /// See [`Publisher::new`].
-    pub fn with_timeout(
-        base_url: &str,
-        credentials: Credentials,
-        timeout: Duration,
-    ) -> Result<Self, ClientError> {
-        // reqwest panics without one; this way it is a sentence.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(ClientError::NoTlsProvider);
-        }
-        Self::build(base_url, credentials, Client::builder().timeout(timeout))
+    /// With another limit for the whole of one request.
+    #[must_use]
+    pub fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     fn build(base_url: &str, credentials: Credentials, http: ClientBuilder) -> Result<Self, ClientError> {
         let base = parse_base(base_url)?;
         let http = http.redirect(redirect::Policy::none()).no_proxy().build().map_err(ClientError::Http)?;
-        Ok(Self { http, base, credentials })
+        Ok(Self { http, base, credentials, timeout: TIMEOUT })
     }
 
     /// Sends all events in one `POST /apps/{id}/batch_events`: the server takes all of them or none.
@@ -105,6 +99,7 @@ impl Publisher {
         let response = self
             .http
             .post(url)
+            .timeout(self.timeout)
             .header("content-type", "application/json")
             .header("x-gema-ack", "cluster")
             .body(body)

@@ -26,7 +26,7 @@ fn event(channel: &str) -> Event {
 
 fn publisher(base: &str) -> Publisher {
     rustls::crypto::ring::default_provider().install_default().ok();
-    Publisher::with_timeout(base, credentials(), Duration::from_secs(20)).unwrap()
+    Publisher::new(base, credentials()).unwrap().within(Duration::from_secs(20))
 }
 
 #[derive(Clone)]
@@ -144,7 +144,7 @@ async fn a_server_that_keeps_silent_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", silent.local_addr().unwrap());
     rustls::crypto::ring::default_provider().install_default().ok();
-    let publisher = Publisher::with_timeout(&base, credentials(), Duration::from_millis(50)).unwrap();
+    let publisher = Publisher::new(&base, credentials()).unwrap().within(Duration::from_millis(50));
     let error = publisher.batch(&[event("a")]).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
 }

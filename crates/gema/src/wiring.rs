@@ -89,7 +89,7 @@ fn cluster(process: &Process) -> Result<ClusterConfig, Failure> {
 }
 
 /// What the attendance roles keep in Redis, if one is named.
-fn attendance_redis(process: &Process) -> Result<Option<RedisConfig>, Failure> {
+pub(crate) fn attendance_redis(process: &Process) -> Result<Option<RedisConfig>, Failure> {
     let is_named = process.redis_url.is_some() || process.redis_host.is_some();
     if !is_named && process.queue_connection != Queue::Redis {
         return Ok(None);
@@ -250,11 +250,23 @@ pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_att
     config.session_lifetime = Duration::from_secs(60 * process.session_minutes.get::<u64>());
     config.redis = attendance_redis(process)?;
     config.dashboard_dir = Some(process.dashboard_dir.clone());
-    // `sync` has no worker of its own to wait for, so the node that wrote a record publishes it.
+    config.queue = queue(process);
+    config.worker.tries = process.queue_tries.get();
+    config.worker.backoff = Duration::from_secs(process.queue_backoff.get());
+    // What `sync` could not publish in the request is left to the worker of the same process.
     config.worker.in_process = at.broadcast.is_some() || process.queue_connection == Queue::Sync;
     // Requests, then events, then (in `gema serve`) connections: each has its share of the whole.
     config.worker.drain = drain(process) / 3;
     Ok(config)
+}
+
+/// How events get from the outbox to a worker.
+pub(crate) fn queue(process: &Process) -> gema_attendance::Queue {
+    match process.queue_connection {
+        Queue::Database => gema_attendance::Queue::Database,
+        Queue::Redis => gema_attendance::Queue::Redis,
+        Queue::Sync => gema_attendance::Queue::Sync,
+    }
 }
 
 fn front_end(process: &Process, key: String, at: &Listeners) -> FrontEnd {
@@ -293,6 +305,8 @@ fn publisher(process: &Process, credentials: &Credentials, at: &Listeners) -> Re
         }
         Err(error) => Err(error.to_string()),
     };
+    let timeout = Duration::from_secs(process.queue_timeout.get());
+    let publisher = publisher.map(|publisher| publisher.within(timeout));
     publisher.map_err(|cause| format!("events cannot be published: {cause}").into())
 }
 

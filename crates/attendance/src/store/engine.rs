@@ -9,6 +9,8 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection as _, MySql, MySqlConnection, MySqlPool, Sqlite, SqliteConnection, Transaction};
 use tokio::time::timeout;
 
+use crate::bell::Bell;
+
 /// How long a request waits for the database: for a lock, for another process that writes, for an answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,7 +34,16 @@ pub(super) enum Connection {
 
 /// A transaction; rolled back unless it is committed.
 #[derive(Debug)]
-pub(super) enum Tx<'c> {
+pub(super) struct Tx<'c> {
+    begun: Begun<'c>,
+    /// Rung by the commit, so that no change can forget it.
+    bell: Bell,
+    /// The rows that this transaction adds to the outbox.
+    pub(super) added: Vec<i64>,
+}
+
+#[derive(Debug)]
+enum Begun<'c> {
     Sqlite(Transaction<'c, Sqlite>),
     MySql(Transaction<'c, MySql>),
 }
@@ -51,11 +62,12 @@ impl Pool {
         }
     }
 
-    pub(super) async fn begin(&self) -> Result<Tx<'static>, sqlx::Error> {
-        match self {
-            Self::Sqlite(pool) => pool.begin_with(BEGIN).await.map(Tx::Sqlite),
-            Self::MySql(pool) => bounded(pool.begin()).await.map(Tx::MySql),
-        }
+    pub(super) async fn begin(&self, bell: Bell) -> Result<Tx<'static>, sqlx::Error> {
+        let begun = match self {
+            Self::Sqlite(pool) => Begun::Sqlite(pool.begin_with(BEGIN).await?),
+            Self::MySql(pool) => Begun::MySql(bounded(pool.begin()).await?),
+        };
+        Ok(Tx { begun, bell, added: Vec::new() })
     }
 
     pub(super) async fn close(&self) {
@@ -67,35 +79,39 @@ impl Pool {
 }
 
 impl Connection {
+    /// For transactions that add no event.
     pub(super) async fn begin(&mut self) -> Result<Tx<'_>, sqlx::Error> {
-        match self {
-            Self::Sqlite(connection) => connection.begin_with(BEGIN).await.map(Tx::Sqlite),
-            Self::MySql(connection) => bounded(connection.begin()).await.map(Tx::MySql),
-        }
+        let begun = match self {
+            Self::Sqlite(connection) => Begun::Sqlite(connection.begin_with(BEGIN).await?),
+            Self::MySql(connection) => Begun::MySql(bounded(connection.begin()).await?),
+        };
+        Ok(Tx { begun, bell: Bell::default(), added: Vec::new() })
     }
 }
 
 impl Tx<'_> {
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::MySql(tx) => bounded(tx.commit()).await,
+        match self.begun {
+            Begun::Sqlite(tx) => tx.commit().await?,
+            Begun::MySql(tx) => bounded(tx.commit()).await?,
         }
+        self.bell.ring(&self.added).await;
+        Ok(())
     }
 
     /// The end of a SELECT whose rows this transaction will change. SQLite has one writer, who has locked all already.
     pub(super) fn for_update(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "",
-            Self::MySql(_) => " FOR UPDATE",
+        match self.begun {
+            Begun::Sqlite(_) => "",
+            Begun::MySql(_) => " FOR UPDATE",
         }
     }
 
     /// As [`Tx::for_update`], without the rows that somebody else is about to change.
     pub(super) fn for_update_of_free(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "",
-            Self::MySql(_) => " FOR UPDATE SKIP LOCKED",
+        match self.begun {
+            Begun::Sqlite(_) => "",
+            Begun::MySql(_) => " FOR UPDATE SKIP LOCKED",
         }
     }
 }
@@ -111,9 +127,9 @@ impl<'a> From<&'a mut Connection> for Link<'a> {
 
 impl<'a> From<&'a mut Tx<'_>> for Link<'a> {
     fn from(tx: &'a mut Tx<'_>) -> Self {
-        match tx {
-            Tx::Sqlite(tx) => Self::Sqlite(tx),
-            Tx::MySql(tx) => Self::MySql(tx),
+        match &mut tx.begun {
+            Begun::Sqlite(tx) => Self::Sqlite(tx),
+            Begun::MySql(tx) => Self::MySql(tx),
         }
     }
 }

@@ -1,13 +1,20 @@
 //! SQL of `failed_jobs`: events that were refused for good. What `gema queue` does.
 
 use super::{Row, Store, query};
+use crate::bell::Bell;
+use crate::config::{Queue, RedisConfig};
 use crate::database::Database;
 use crate::domain::Stamp;
 use crate::error::StartError;
+use crate::queue::{List, Teller};
+use crate::redis::Redis;
 
 /// The events that failed for good, for the person who looks after them.
 #[derive(Debug)]
-pub struct FailedJobs(Store);
+pub struct FailedJobs {
+    store: Store,
+    teller: Option<Teller>,
+}
 
 /// An event that was refused for good.
 #[derive(Debug, Clone)]
@@ -27,12 +34,19 @@ pub struct FailedJob {
 }
 
 impl FailedJobs {
-    /// Opens the database.
+    /// Opens the database. Whoever works on this queue hears of what is put back.
     ///
     /// # Errors
     /// [`StartError`], one sentence that names cause and fix.
-    pub async fn open(database: &Database) -> Result<Self, StartError> {
-        Store::open(database).await.map(Self)
+    pub async fn open(
+        database: &Database,
+        queue: Queue,
+        redis: Option<&RedisConfig>,
+    ) -> Result<Self, StartError> {
+        let store = Store::open(database).await?;
+        let link = redis.cloned().map(Redis::start);
+        let (list, teller) = List::of(queue, redis, link.as_ref()).map(Teller::start).unzip();
+        Ok(Self { store: store.ringing(Bell { list, ..Bell::default() }), teller })
     }
 
     /// All of them, oldest first.
@@ -40,7 +54,7 @@ impl FailedJobs {
     /// # Errors
     /// What the database says.
     pub async fn list(&self) -> Result<Vec<FailedJob>, StartError> {
-        let rows = self.0.failed_jobs().await?;
+        let rows = self.store.failed_jobs().await?;
         rows.iter().map(FailedJob::from_row).collect::<Result<_, _>>().map_err(StartError::from)
     }
 
@@ -49,7 +63,7 @@ impl FailedJobs {
     /// # Errors
     /// What the database says.
     pub async fn retry(&self, id: i64) -> Result<bool, StartError> {
-        Ok(self.0.retry_failed(id).await?)
+        Ok(self.store.retry_failed(id).await?)
     }
 
     /// Forgets all of them; how many there were.
@@ -57,12 +71,16 @@ impl FailedJobs {
     /// # Errors
     /// What the database says.
     pub async fn flush(&self) -> Result<u64, StartError> {
-        Ok(self.0.flush_failed().await?)
+        Ok(self.store.flush_failed().await?)
     }
 
-    /// Closes the database.
-    pub async fn close(&self) {
-        self.0.close().await;
+    /// Closes the database, once workers have heard of what was put back, if they can.
+    pub async fn close(self) {
+        self.store.close().await;
+        drop(self.store);
+        if let Some(teller) = self.teller {
+            teller.end().await;
+        }
     }
 }
 
@@ -86,6 +104,9 @@ impl Store {
         .bind(id)
         .execute(&mut tx)
         .await?;
+        if added.rows > 0 {
+            tx.added.push(added.id);
+        }
         query("DELETE FROM failed_jobs WHERE id = ?").bind(id).execute(&mut tx).await?;
         tx.commit().await?;
         Ok(added.rows > 0)

@@ -29,10 +29,11 @@ pub use failed::{FailedJob, FailedJobs};
 pub(crate) use failure::may_pass;
 use failure::{Attempts, violates};
 pub use migrate::{Migrated, migrate};
-pub(crate) use outbox::{Claim, Job};
+pub(crate) use outbox::{Among, Claim, Job};
 use query::{Row, query};
 pub(crate) use users::NewUser;
 
+use crate::bell::Bell;
 use crate::database::Database;
 use crate::error::StartError;
 
@@ -45,6 +46,7 @@ pub(crate) struct Store {
     read: Pool,
     write: Pool,
     notes: Arc<Semaphore>,
+    bell: Bell,
 }
 
 impl Store {
@@ -67,7 +69,17 @@ impl Store {
                 (pool.clone(), pool)
             }
         };
-        Ok(Self { read, write, notes: Arc::new(Semaphore::new(NOTES)) })
+        Ok(Self { read, write, notes: Arc::new(Semaphore::new(NOTES)), bell: Bell::default() })
+    }
+
+    /// The same database; commits that add an event ring this bell.
+    pub(crate) fn ringing(self, bell: Bell) -> Self {
+        Self { bell, ..self }
+    }
+
+    /// What commits ring.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// A connection for reading.
@@ -81,7 +93,7 @@ impl Store {
     }
 
     async fn begin(&self) -> Result<Tx<'static>, sqlx::Error> {
-        self.write.begin().await
+        self.write.begin(self.bell.clone()).await
     }
 
     /// The writing connection for the worker's notes about who has which row: they need not survive a power cut, since

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::engine::Link;
 use super::{Attempts, Row, Store, Tx, query};
 use crate::domain::{Event, Stamp};
 
@@ -31,6 +32,14 @@ pub(crate) struct Claim<'a> {
     pub owner: &'a str,
     pub limit: usize,
     pub lease: Duration,
+    pub among: Among<'a>,
+}
+
+/// Which rows of the outbox are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Among<'a> {
+    All,
+    Ids(&'a [i64]),
 }
 
 /// How often a worker looks for other rows when those it wanted were taken before its eyes.
@@ -39,7 +48,7 @@ const ROUNDS: u32 = 5;
 /// Adds an event within the transaction of its change.
 pub(super) async fn add(tx: &mut Tx<'_>, event: &Event) -> Result<(), sqlx::Error> {
     let now = Stamp::now();
-    query(
+    let added = query(
         "INSERT INTO outbox (attendance_id, user_id, event, event_id, public_data, private_data, created_at,
                              available_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -52,9 +61,10 @@ pub(super) async fn add(tx: &mut Tx<'_>, event: &Event) -> Result<(), sqlx::Erro
     .bind(&event.private_data)
     .bind(&now)
     .bind(&now)
-    .execute(tx)
-    .await
-    .map(drop)
+    .execute(&mut *tx)
+    .await?;
+    tx.added.push(added.id);
+    Ok(())
 }
 
 impl Store {
@@ -74,7 +84,7 @@ impl Store {
         let mut connection = self.relaxed().await?;
         let mut tx = connection.begin().await?;
         for _ in 0..ROUNDS {
-            let ids = candidates(&mut tx, claim.limit).await?;
+            let ids = candidates(&mut tx, claim.among, 0, claim.limit).await?;
             if ids.is_empty() {
                 break;
             }
@@ -86,6 +96,20 @@ impl Store {
             // Other workers had the same in mind and were first.
         }
         Ok(Vec::new())
+    }
+
+    /// The ids of rows that could be claimed now, oldest first, from the one after `after` on.
+    pub(crate) async fn claimable(&self, after: i64, limit: usize) -> Result<Vec<i64>, sqlx::Error> {
+        candidates(&mut self.reader().await?, Among::All, after, limit).await
+    }
+
+    /// The oldest unfinished row of a record, whether it could be claimed or not.
+    pub(crate) async fn oldest_of(&self, attendance_id: i64) -> Result<Option<i64>, sqlx::Error> {
+        let row = query("SELECT id FROM outbox WHERE attendance_id = ? ORDER BY id LIMIT 1")
+            .bind(attendance_id)
+            .first(&mut self.reader().await?)
+            .await?;
+        row.map(|row| row.integer("id")).transpose()
     }
 
     /// Keeps a row in hand for longer.
@@ -176,20 +200,28 @@ impl Store {
 
 /// The oldest rows that are due and free, without taking them. What was free stays free of older rows: the events of an
 /// attendance are committed in the order of their ids, since each change locks the record.
-async fn candidates(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<i64>, sqlx::Error> {
+async fn candidates(
+    on: impl Into<Link<'_>>,
+    among: Among<'_>,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<i64>, sqlx::Error> {
     let now = Stamp::now();
-    let rows = query(
+    let free = query(
         "SELECT id FROM outbox
-         WHERE available_at <= ? AND (leased_until IS NULL OR leased_until <= ?)
+         WHERE id > ? AND available_at <= ? AND (leased_until IS NULL OR leased_until <= ?)
            AND NOT EXISTS (SELECT 1 FROM outbox older
-                           WHERE older.attendance_id = outbox.attendance_id AND older.id < outbox.id)
-         ORDER BY id LIMIT ?",
+                           WHERE older.attendance_id = outbox.attendance_id AND older.id < outbox.id)",
     )
+    .bind(after)
     .bind(&now)
-    .bind(&now)
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .all(tx)
-    .await?;
+    .bind(&now);
+    let free = match among {
+        Among::All => free,
+        Among::Ids(ids) => free.push(" AND id IN ").push_list(ids),
+    };
+    let oldest = free.push(" ORDER BY id LIMIT ?").bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows = oldest.all(on).await?;
     rows.iter().map(|row| row.integer("id")).collect()
 }
 

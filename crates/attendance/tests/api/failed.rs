@@ -1,6 +1,6 @@
 //! Events that failed for good, and what `gema queue` does with them.
 
-use gema_attendance::FailedJobs;
+use gema_attendance::{FailedJobs, Queue};
 
 use crate::kit::{Answer, Kit};
 
@@ -14,7 +14,7 @@ async fn a_failed_event_can_be_tried_again_or_forgotten() {
     node.check_out(&token).await;
     stage.wait_for("SELECT COUNT(*) - 1 FROM failed_jobs").await;
 
-    let queue = FailedJobs::open(&stage.database).await.unwrap();
+    let queue = FailedJobs::open(&stage.database, Queue::Database, None).await.unwrap();
     let failed = queue.list().await.unwrap();
     assert_eq!(failed.len(), 2);
     assert_eq!((failed[0].attendance_id, failed[0].event.as_str()), (id, "attendance.created"));

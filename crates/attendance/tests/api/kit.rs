@@ -173,7 +173,8 @@ impl Stage {
         config.node_id = 7;
         config.worker = WorkerConfig {
             backoff: Duration::from_millis(10),
-            backoff_max: Duration::from_millis(100),
+            outage_backoff: Duration::from_millis(10),
+            outage_backoff_max: Duration::from_millis(100),
             ..WorkerConfig::default()
         };
         config

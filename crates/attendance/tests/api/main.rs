@@ -14,6 +14,7 @@ mod failed;
 mod kit;
 mod login;
 mod outbox;
+mod queue;
 mod shared;
 mod sqlite;
 mod start;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gema_attendance::Queue;
 use gema_protocol::signature::{RequestParts, verify_request};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -67,6 +68,29 @@ async fn a_commit_wakes_the_worker() {
     let (_, token) = node.employee("Sari").await;
     node.check_in(&token).await;
     stage.broadcast.wait(1).await;
+}
+
+#[tokio::test]
+async fn issue_6_sync_publishes_before_the_answer() {
+    let change = |config: &mut gema_attendance::Config| {
+        config.queue = Queue::Sync;
+        config.worker.in_process = false;
+    };
+    let Kit { stage, node } = Kit::start_with(change).await;
+    let (_, token) = node.employee("Sari").await;
+    node.check_in(&token).await;
+    assert_eq!(stage.broadcast.published().len(), 1);
+    assert_eq!(stage.count("SELECT COUNT(*) FROM outbox").await, 0);
+    // What fails is no reason to refuse what is stored; a worker takes it from there.
+    stage.broadcast.answer([Answer::Status(503)]);
+    node.check_out(&token).await;
+    assert_eq!(stage.count("SELECT COUNT(*) FROM outbox WHERE postponed = 1").await, 1);
+    node.stop().await;
+    let mut config = stage.config();
+    config.queue = Queue::Sync;
+    let node = stage.node(config).await;
+    stage.drained().await;
+    node.stop().await;
 }
 
 #[tokio::test]
@@ -167,8 +191,8 @@ async fn during_an_outage_only_one_knocks_however_many_wait() {
     config.worker.in_process = true;
     config.worker.concurrency = 1;
     config.worker.poll = Duration::from_millis(10);
-    config.worker.backoff = Duration::from_secs(3600);
-    config.worker.backoff_max = Duration::from_secs(3600);
+    config.worker.outage_backoff = Duration::from_secs(3600);
+    config.worker.outage_backoff_max = Duration::from_secs(3600);
     let node = stage.node(config).await;
     stage.wait_for("SELECT COUNT(*) FROM outbox WHERE postponed = 1 AND lease_owner IS NULL").await;
     // The others are due all the time. Nothing can be waited for here: a knock too many would come at once.

@@ -21,6 +21,8 @@ mod kit;
 mod login;
 #[path = "../api/outbox.rs"]
 mod outbox;
+#[path = "../api/queue.rs"]
+mod queue;
 mod server;
 #[path = "../api/shared.rs"]
 mod shared;

@@ -6,15 +6,17 @@ use crate::cli::Queue;
 use crate::database::database;
 use crate::failure::{Ended, Failure};
 use crate::settings::{Inputs, Roles};
-use crate::start;
+use crate::{start, wiring};
 
 /// Does what was asked for.
 pub(crate) fn run(inputs: Inputs, asked: Queue) -> Ended {
     let settings = start::settings(inputs, Roles::MIGRATE)?;
-    let database = database(&settings.process)?;
+    let process = &settings.process;
+    let (database, redis) = (database(process)?, wiring::attendance_redis(process)?);
     start::tls();
     start::runtime()?.block_on(async {
-        let jobs = FailedJobs::open(&database).await.map_err(|error| error.to_string())?;
+        let jobs = FailedJobs::open(&database, wiring::queue(process), redis.as_ref()).await;
+        let jobs = jobs.map_err(|error| error.to_string())?;
         let done = act(&jobs, asked).await;
         jobs.close().await;
         done

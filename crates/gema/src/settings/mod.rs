@@ -12,7 +12,6 @@ mod report;
 mod sources;
 #[cfg(test)]
 mod tests;
-mod unavailable;
 mod value;
 mod webhooks;
 
@@ -98,7 +97,6 @@ impl Loader {
         let (process, refused) = read_rows(&rows, Process::read);
         self.keep(rows, &refused);
         if let Some(process) = &process {
-            self.refuse(unavailable::in_process(process, self.role));
             self.refuse(half_of_tls(process, self.role));
         }
         process

@@ -101,10 +101,10 @@ settings! {
             Setting::named("REDIS_URL", "redis.url").secret();
         /// Certificates (a file in PEM form) of the authorities that sign those of Redis; unset: the system's. For TLS only.
         redis_ca: Option<PathBuf> = "",
-            Setting::named("GEMA_REDIS_CA", "redis.ca").used_by(SOCKETS.or(PUBLISHERS));
+            Setting::named("GEMA_REDIS_CA", "redis.ca").used_by(SOCKETS.or(STORE));
         /// How Redis is spoken to when it is named in parts: `tcp`, or `tls`.
         redis_scheme: RedisScheme = "tcp",
-            Setting::named("REDIS_SCHEME", "redis.scheme").used_by(SOCKETS.or(PUBLISHERS));
+            Setting::named("REDIS_SCHEME", "redis.scheme").used_by(SOCKETS.or(STORE));
         /// Host of Redis. Unset: 127.0.0.1 for what asks for a Redis (`REVERB_SCALING_ENABLED`, `QUEUE_CONNECTION=redis`).
         /// Only when this or REDIS_URL is set, the attendance API has in Redis when sessions were used and who guesses
         /// passwords; otherwise, and while Redis is away, the database has it.
@@ -185,10 +185,16 @@ settings! {
         /// name checked; without it TLS is used where the server offers it.
         db_ssl_ca: Option<PathBuf> = "",
             Setting::named("MYSQL_ATTR_SSL_CA", "database.ssl_ca").used_by(STORE);
-        /// How an event gets from the record to the publisher: `database` (a worker reads the outbox) or `sync` (in
-        /// the request, for development).
+        /// How an event gets from the record to the publisher: `database` (workers look for it in the outbox), `redis` (a
+        /// list tells them its row there) or `sync` (in the request, for development).
         queue_connection: Queue = "database",
-            Setting::named("QUEUE_CONNECTION", "queue.connection").used_by(PUBLISHERS);
+            Setting::named("QUEUE_CONNECTION", "queue.connection").used_by(STORE);
+        /// Refusals (4xx) after which an event goes to the table `failed_jobs`. An outage uses up none.
+        queue_tries: Count = "3", Setting::named("QUEUE_TRIES", "queue.tries").used_by(PUBLISHERS);
+        /// Seconds between the first refusal and the next try; doubles with each refusal.
+        queue_backoff: Seconds = "1", Setting::named("QUEUE_BACKOFF", "queue.backoff").used_by(PUBLISHERS);
+        /// Seconds that the broadcast server may take to answer.
+        queue_timeout: Seconds = "30", Setting::named("QUEUE_TIMEOUT", "queue.timeout").used_by(PUBLISHERS);
 
         /// What is logged, as a filter such as `info` or `info,gema_broadcast=debug`.
         log: Filter = "info",

@@ -59,7 +59,6 @@ pub(crate) async fn check_in(
     let new = CheckIn { user_id: caller.user.id, date, at: now.into(), status, notes, key_hash };
     match app.store.check_in(&new, app.writer()).await? {
         CheckedIn::Stored(attendance) => {
-            app.wake.notify_one();
             log(&app, &attendance, now);
             Ok((StatusCode::CREATED, Json(attendance)).into_response())
         }

@@ -23,7 +23,6 @@ pub(crate) async fn check_out(State(app): State<App>, caller: Caller) -> Result<
         .check_out(caller.user.id, app.writer())
         .await?
         .ok_or(Error::Conflict("You have no open check-in."))?;
-    app.wake.notify_one();
     tracing::info!(
         node_id = app.config.node_id,
         attendance_id = attendance.id,
