@@ -40,7 +40,7 @@ pub struct Stack {
     pub reverbs: Vec<Gema>,
     /// The workers.
     pub queues: Vec<Gema>,
-    /// What the broadcast nodes share.
+    /// What all of them share.
     pub redis: Redis,
     /// What the attendance nodes and the workers share.
     pub mysql: MariaDb,
@@ -171,7 +171,8 @@ impl Office {
 
     fn shared(&mut self, setup: Setup, kind: &str, number: usize) -> Setup {
         let mysql = self.ways.to(kind, number, "mysql", SocketAddr::from(([127, 0, 0, 1], self.mysql)));
-        let mut setup = setup
+        let redis = self.ways.to(kind, number, "redis", self.redis);
+        setup
             .env("DB_CONNECTION", "mysql")
             .env("DB_PORT", &mysql.port().to_string())
             .env("DB_DATABASE", &self.database)
@@ -179,12 +180,8 @@ impl Office {
             .env("APP_URL", &format!("http://{}", self.nginx))
             .env("REVERB_HOST", "127.0.0.1")
             .env("REVERB_PORT", &self.nginx.port().to_string())
-            .env("REVERB_SCHEME", "http");
-        if self.plan.queue == "redis" {
-            let redis = self.ways.to(kind, number, "redis", self.redis);
-            setup = setup.env("REDIS_URL", &format!("redis://{redis}"));
-        }
-        setup
+            .env("REVERB_SCHEME", "http")
+            .env("REDIS_URL", &format!("redis://{redis}"))
     }
 }
 

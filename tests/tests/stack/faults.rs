@@ -73,7 +73,7 @@ impl Vandal {
         eprintln!("{faults:?}");
         for fault in &faults {
             *self.counts.entry(fault.kind()).or_default() += 1;
-            self.parted |= fault.hits() == "redis" || fault.hits().ends_with("-redis");
+            self.parted |= fault.parts_servers();
             begin(fault, stack).await;
         }
         self.wait(self.lasting).await;
@@ -138,6 +138,12 @@ impl Fault {
             Self::Redis { .. } => "redis",
             Self::MySql => "mysql",
         }
+    }
+
+    /// Whether a broadcast node cannot reach Redis.
+    fn parts_servers(&self) -> bool {
+        let hits = self.hits();
+        hits == "redis" || (hits.starts_with("reverb_") && hits.ends_with("-redis"))
     }
 
     fn kind(&self) -> &'static str {

@@ -38,6 +38,8 @@ pub(crate) struct Change {
     pub(crate) answered: f64,
     /// How often it was asked for.
     pub(crate) tries: usize,
+    /// Whether it had been done by another node than the one that answered: a repeat that was recognised.
+    pub(crate) done_before: bool,
     /// The `Idempotency-Key` of a check-in, which is also its notes.
     pub(crate) key: Option<String>,
 }
@@ -127,7 +129,9 @@ impl Person {
         // Nothing of this person is open, so a refusal would be a fault of ours.
         assert_eq!(answer.status, 201, "check-in {key}, try {tries}: {}", answer.body);
         assert_eq!(answer.json()["notes"], key, "the answer to another check-in");
-        self.change(&answer.json(), begun, tries, Some(key.to_owned()))
+        let mut change = self.change(&answer.json(), begun, tries, Some(key.to_owned()));
+        change.done_before = answer.header("x-node-id") != answer.json()["node_id"].to_string();
+        change
     }
 
     /// None if it was done by a request whose answer nobody got. Such a request may also have been on its way for so long
@@ -149,6 +153,15 @@ impl Person {
         let number = |name: &str| record[name].as_i64().unwrap_or_else(|| panic!("no {name} in {record}"));
         assert_eq!(number("user_id"), self.id);
         let version = u64::try_from(number("version")).expect("a version");
-        Change { attendance: number("id"), user: self.id, version, begun, answered: now(), tries, key }
+        Change {
+            attendance: number("id"),
+            user: self.id,
+            version,
+            begun,
+            answered: now(),
+            tries,
+            done_before: false,
+            key,
+        }
     }
 }
