@@ -181,6 +181,7 @@ impl Office {
             .env("REVERB_HOST", "127.0.0.1")
             .env("REVERB_PORT", &self.nginx.port().to_string())
             .env("REVERB_SCHEME", "http")
+            .env("TRUSTED_PROXIES", "127.0.0.1")
             .env("REDIS_URL", &format!("redis://{redis}"))
     }
 }
