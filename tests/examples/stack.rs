@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 
 #[tokio::main]
 async fn main() {
-    let queue = if std::env::args().nth(1).as_deref() == Some("redis") { "redis" } else { "database" };
+    let queue = if std::env::args().nth(1).as_deref() == Some("database") { "database" } else { "redis" };
     let mut stack = Stack::start(Plan { queue, wired: false }).await;
     let nodes: Vec<_> = stack.apps.iter().map(|node| node.web.to_string()).collect();
     println!("{}", json!({"web": stack.nginx.at.port(), "nodes": nodes}));

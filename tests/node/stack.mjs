@@ -12,7 +12,7 @@ const PROGRAM = path.join(TARGET, 'debug', 'examples', 'stack');
 
 /** A running stack. Everything is behind `port`; `nodes` are the attendance nodes themselves. */
 export class Stack {
-  static async start(t, queue = 'database') {
+  static async start(t, queue = 'redis') {
     const stack = new Stack();
     const env = { ...process.env, GEMA_BIN: process.env.GEMA_BIN ?? path.join(TARGET, 'debug', 'gema') };
     stack.child = spawn(PROGRAM, [queue], { env, stdio: ['pipe', 'pipe', 'inherit'] });
