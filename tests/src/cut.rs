@@ -22,6 +22,8 @@ enum Line {
     /// As long as told.
     Open(Duration),
     Silent,
+    /// What comes back is swallowed.
+    Deaf,
     Cut,
 }
 
@@ -69,6 +71,11 @@ impl Cut {
     /// Swallows what is said in both directions.
     pub fn silence(&self) {
         self.line.send_replace(Line::Silent);
+    }
+
+    /// Swallows what comes back: everything is done, and nobody hears of it.
+    pub fn deafen(&self) {
+        self.line.send_replace(Line::Deaf);
     }
 
     /// Lets everything take this long in each direction.
@@ -122,7 +129,9 @@ async fn carry(mut node: TcpStream, end: SocketAddr, mut line: watch::Receiver<L
         let (from_node, to_node) = node.split();
         let (from_end, to_end) = end.split();
         let (there, back) = (line.clone(), line.clone());
-        let both = async { tokio::join!(pump(from_node, to_end, there), pump(from_end, to_node, back)) };
+        let both = async {
+            tokio::join!(pump(from_node, to_end, there, false), pump(from_end, to_node, back, true))
+        };
         tokio::select! {
             _ = both => return,
             _ = line.wait_for(|line| *line == Line::Cut) => {}
@@ -132,9 +141,9 @@ async fn carry(mut node: TcpStream, end: SocketAddr, mut line: watch::Receiver<L
     let _ = node.set_zero_linger();
 }
 
-async fn pump(from: ReadHalf<'_>, to: WriteHalf<'_>, line: watch::Receiver<Line>) {
+async fn pump(from: ReadHalf<'_>, to: WriteHalf<'_>, line: watch::Receiver<Line>, is_back: bool) {
     let (queue, queued) = mpsc::channel(PIECES);
-    tokio::join!(take(from, queue, line.clone()), give(to, queued, line));
+    tokio::join!(take(from, queue, line.clone()), give(to, queued, line, is_back));
 }
 
 async fn take(mut from: ReadHalf<'_>, queue: mpsc::Sender<(Instant, Vec<u8>)>, line: watch::Receiver<Line>) {
@@ -142,7 +151,7 @@ async fn take(mut from: ReadHalf<'_>, queue: mpsc::Sender<(Instant, Vec<u8>)>, l
     while let Ok(read @ 1..) = from.read(&mut piece).await {
         let delay = match *line.borrow() {
             Line::Open(delay) => delay,
-            Line::Silent | Line::Cut => Duration::ZERO,
+            Line::Silent | Line::Deaf | Line::Cut => Duration::ZERO,
         };
         if queue.send((Instant::now() + delay, piece[..read].to_vec())).await.is_err() {
             return;
@@ -154,8 +163,9 @@ async fn give(
     mut to: WriteHalf<'_>,
     mut queued: mpsc::Receiver<(Instant, Vec<u8>)>,
     mut line: watch::Receiver<Line>,
+    is_back: bool,
 ) {
-    let spoken = |line: &Line| *line != Line::Silent;
+    let spoken = |line: &Line| *line != Line::Silent && !(is_back && *line == Line::Deaf);
     while let Some((due, piece)) = queued.recv().await {
         sleep_until(due).await;
         if line.wait_for(spoken).await.is_err() || to.write_all(&piece).await.is_err() {

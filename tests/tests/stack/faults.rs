@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 /// How many kinds of faults there are to think of.
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ enum Fault {
     Cut(String),
     /// Nothing arrives on this way and nobody is told.
     Silent(String),
+    /// What is asked on this way is done, and the answers are lost.
+    Deaf(String),
 }
 
 /// Somebody who breaks things, and mends them.
@@ -108,7 +110,8 @@ impl Vandal {
             3 => Fault::Redis { empty: self.dice.below(2) == 0 },
             4 => Fault::MySql,
             5 | 6 => Fault::Cut(self.way(stack)),
-            _ => Fault::Silent(self.way(stack)),
+            7 => Fault::Silent(self.way(stack)),
+            _ => Fault::Deaf(format!("nginx-app_{}", 1 + self.dice.below(stack.apps.len()))),
         }
     }
 
@@ -134,7 +137,7 @@ impl Fault {
     /// The process or the way.
     fn hits(&self) -> &str {
         match self {
-            Self::Kill(name) | Self::Cut(name) | Self::Silent(name) => name,
+            Self::Kill(name) | Self::Cut(name) | Self::Silent(name) | Self::Deaf(name) => name,
             Self::Redis { .. } => "redis",
             Self::MySql => "mysql",
         }
@@ -156,6 +159,7 @@ impl Fault {
             Self::MySql => "MariaDB killed",
             Self::Cut(_) => "ways cut",
             Self::Silent(_) => "ways silent",
+            Self::Deaf(_) => "ways whose answers were lost",
         }
     }
 }
@@ -181,6 +185,7 @@ async fn begin(fault: &Fault, stack: &mut Stack) {
         Fault::MySql => block_in_place(|| stack.mysql.kill()),
         Fault::Cut(name) => stack.wire(name).expect("a wire of the stack").cut(),
         Fault::Silent(name) => stack.wire(name).expect("a wire of the stack").silence(),
+        Fault::Deaf(name) => stack.wire(name).expect("a wire of the stack").deafen(),
     }
 }
 
@@ -190,6 +195,12 @@ async fn mend(fault: &Fault, stack: &mut Stack) {
         Fault::Redis { .. } => stack.redis.start_again().await,
         Fault::MySql => block_in_place(|| stack.mysql.start_again()),
         Fault::Cut(name) | Fault::Silent(name) => heal(stack, name),
+        Fault::Deaf(name) => {
+            stack.wire(name).expect("a wire of the stack").cut();
+            // Until it has been seen.
+            sleep(Duration::from_millis(100)).await;
+            heal(stack, name);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use gema_tests::{Dice, Gema, MariaDb, Plan, Setup, Stack, figure};
 use tokio::time::sleep;
 
-use crate::people::{Change, Person};
+use crate::people::{Change, LIMIT, Person};
 use crate::watchers::{Place, Watchers};
 
 /// Check-ins whose events are timed, one after the other.
@@ -53,7 +53,7 @@ async fn event_after_answer(form: &str, at: Place<'_>) {
     watchers.until("it watches", |told| told.is_settled()).await;
     let (load, mut changes) = (waiting(), Vec::new());
     for number in 0..TIMED {
-        let came = ani.check_in(&number.to_string()).await;
+        let came = ani.check_in(&number.to_string(), LIMIT).await;
         changes.extend(ani.check_out(came.attendance, &mut false).await);
         changes.push(came);
         sleep(PACE).await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 /// How long somebody waits for an answer before they try again.
-const LIMIT: Duration = Duration::from_secs(8);
+pub(crate) const LIMIT: Duration = Duration::from_secs(8);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long anything may take until it is answered. Only a fault of ours ever takes that long.
@@ -72,26 +72,33 @@ impl Person {
     }
 
     async fn must(&self, status: u16, path: &str, body: &Value) -> Value {
-        let answer = self.post(path, None, body).await.expect("nothing is broken yet");
+        let answer = self.post(path, None, body, LIMIT).await.expect("nothing is broken yet");
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
         answer.json()
     }
 
-    async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Result<Answer, String> {
+    async fn post(
+        &self,
+        path: &str,
+        key: Option<&str>,
+        body: &Value,
+        limit: Duration,
+    ) -> Result<Answer, String> {
         let bearer = format!("Bearer {}", self.token);
         let mut headers = vec![("content-type", "application/json"), ("accept", "application/json")];
         if !self.token.is_empty() {
             headers.push(("authorization", &bearer));
         }
         headers.extend(key.map(|key| ("idempotency-key", key)));
-        try_request(self.web, LIMIT, ("POST", path), &headers, body.to_string().as_bytes()).await
+        try_request(self.web, limit, ("POST", path), &headers, body.to_string().as_bytes()).await
     }
 
-    /// Asks until there is an answer; it, and how often it took.
-    async fn insist(&self, path: &str, key: Option<&str>, body: &Value) -> (Answer, usize) {
+    /// Asks until there is an answer, the first time for no longer than `first`; it, and how often it took.
+    async fn insist(&self, path: &str, key: Option<&str>, body: &Value, first: Duration) -> (Answer, usize) {
         let start = Instant::now();
         for tries in 1.. {
-            let said = match self.post(path, key, body).await {
+            let limit = if tries == 1 { first } else { LIMIT };
+            let said = match self.post(path, key, body, limit).await {
                 Ok(answer) if !matches!(answer.status, 429 | 500..) => return (answer, tries),
                 // What we could not do is no secret of ours: only what may pass may be said so.
                 Ok(answer) if answer.status == 500 => panic!("{path}: {}", answer.body),
@@ -108,7 +115,10 @@ impl Person {
     pub(crate) async fn live(self, mut dice: Dice, pace: usize, stop: Arc<AtomicBool>) -> Vec<Change> {
         let (mut changes, mut doubtful) = (Vec::new(), false);
         while !stop.load(Ordering::Acquire) {
-            let came = self.check_in(&format!("{}-{}", self.id, changes.len())).await;
+            // Some lose their own connection just then, and do not know what became of it.
+            let patience =
+                if dice.below(4) == 0 { Duration::from_millis(dice.below(60) as u64) } else { LIMIT };
+            let came = self.check_in(&format!("{}-{}", self.id, changes.len()), patience).await;
             let (attendance, may_stay) = (came.attendance, dice.below(2) == 0);
             changes.push(came);
             sleep(Duration::from_millis(dice.below(pace) as u64)).await;
@@ -121,16 +131,16 @@ impl Person {
         changes
     }
 
-    /// Comes, under this name.
-    pub(crate) async fn check_in(&self, key: &str) -> Change {
+    /// Comes, under this name; for how long the first try lasts.
+    pub(crate) async fn check_in(&self, key: &str, first: Duration) -> Change {
         let begun = now();
         let body = json!({"notes": key});
-        let (answer, tries) = self.insist("/api/attendances/check-in", Some(key), &body).await;
+        let (answer, tries) = self.insist("/api/attendances/check-in", Some(key), &body, first).await;
         // Nothing of this person is open, so a refusal would be a fault of ours.
         assert_eq!(answer.status, 201, "check-in {key}, try {tries}: {}", answer.body);
         assert_eq!(answer.json()["notes"], key, "the answer to another check-in");
         let mut change = self.change(&answer.json(), begun, tries, Some(key.to_owned()));
-        change.done_before = answer.header("x-node-id") != answer.json()["node_id"].to_string();
+        change.done_before = answer.header("x-node-id").parse().ok() != answer.json()["node_id"].as_i64();
         change
     }
 
@@ -138,7 +148,7 @@ impl Person {
     /// that it closes a later record: after the first of them a refusal says no more than that nothing is open.
     pub(crate) async fn check_out(&self, attendance: i64, doubtful: &mut bool) -> Option<Change> {
         let begun = now();
-        let (answer, tries) = self.insist("/api/attendances/check-out", None, &json!({})).await;
+        let (answer, tries) = self.insist("/api/attendances/check-out", None, &json!({}), LIMIT).await;
         *doubtful |= tries > 1;
         if answer.status == 409 && *doubtful {
             return None;
