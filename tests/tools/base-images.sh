@@ -36,6 +36,7 @@ if [ ! -d /var/lib/mysql/mysql ]; then
     chown mysql: /var/lib/mysql
     mariadb-install-db --user=mysql --auth-root-authentication-method=normal --skip-test-db >/dev/null
     mariadbd --user=mysql --skip-networking --socket="$mysql_socket" &
+    first=$!
     until mariadb-admin --socket="$mysql_socket" ping >/dev/null 2>&1; do sleep 0.2; done
     echo "CREATE DATABASE \`$MARIADB_DATABASE\`;" | docker_process_sql
     for script in /docker-entrypoint-initdb.d/*.sh; do . "$script"; done
@@ -44,7 +45,8 @@ if [ ! -d /var/lib/mysql/mysql ]; then
     { [ "$host" = localhost ] || echo "CREATE USER root@'$host' IDENTIFIED BY '$password';
         GRANT ALL ON *.* TO root@'$host' WITH GRANT OPTION;"
       echo "ALTER USER root@localhost IDENTIFIED BY '$password';"; } | docker_process_sql
-    kill %1 && wait %1
+    kill "$first"
+    wait "$first" || exit
 fi
 exec "$@" --user=mysql --bind-address=0.0.0.0
 END
@@ -60,7 +62,8 @@ RUN rm -rf /var/lib/mysql && install -d -o mysql /var/lib/mysql /run/mysqld
 END
 with_packages redis:7.2 redis-server "$work/files" </dev/null
 with_packages nginx:1.28 'nginx-light curl' "$work/files" <<'END'
-RUN rm -rf /var/lib/nginx && ln -s /var/cache/nginx /var/lib/nginx
+RUN rm -rf /var/lib/nginx && ln -s /var/cache/nginx /var/lib/nginx && \
+    ln -sf /dev/stdout /var/log/nginx/access.log && ln -sf /dev/stderr /var/log/nginx/error.log
 STOPSIGNAL SIGQUIT
 CMD ["nginx", "-g", "daemon off;"]
 END
