@@ -123,7 +123,7 @@ async fn figures_of_one_process_on_mariadb() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures: make figures"]
 async fn figures_of_three_nodes() {
-    let stack = Stack::start(Plan { queue: "database", wired: false }).await;
-    event_after_answer("three nodes, MariaDB", Place::of_stack(&stack)).await;
-    changes_per_second("three nodes, MariaDB", stack.nginx.at).await;
+    let stack = Stack::start(Plan { queue: "redis", wired: false }).await;
+    event_after_answer("three nodes, MariaDB, Redis", Place::of_stack(&stack)).await;
+    changes_per_second("three nodes, MariaDB, Redis", stack.nginx.at).await;
 }

@@ -72,7 +72,7 @@ impl Person {
     }
 
     async fn must(&self, status: u16, path: &str, body: &Value) -> Value {
-        let answer = self.post(path, None, body, LIMIT).await.expect("nothing is broken yet");
+        let answer = self.post(path, None, body, PATIENCE).await.expect("nothing is broken yet");
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
         answer.json()
     }
