@@ -3,6 +3,8 @@
 -- 0: it is counted and may go on. Else nothing is counted, and it may come again after so many milliseconds.
 for i, key in ipairs(KEYS) do
   if tonumber(redis.call('GET', key) or 0) >= tonumber(ARGV[i]) then
+    -- One that somebody else has made would stand for ever.
+    redis.call('EXPIRE', key, ARGV[#KEYS + 1], 'NX')
     return math.max(redis.call('PTTL', key), 1)
   end
 end

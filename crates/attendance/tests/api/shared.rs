@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gema_attendance::{Config, RedisAddress, RedisConfig};
-use gema_tests::{Cut, Redis};
+use gema_tests::{Authority, Cut, Redis};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -202,6 +202,38 @@ async fn an_unused_session_ends_in_time() {
     let end = (jiff::Timestamp::now() - Duration::from_millis(1)).strftime("%Y-%m-%d %H:%M:%S%.6f");
     stage.sql(&format!("UPDATE sessions SET expires_at = '{end}'")).await;
     assert_eq!(status(&user, &node).await, 401);
+}
+
+/// The rights are those of the guide: what it tells people is what is tested. Through TLS, as a user with a password.
+#[tokio::test]
+async fn the_rights_in_redis_that_the_guide_lists_are_enough() {
+    let guide = include_str!("../../../../docs/redis.md");
+    let rights =
+        guide.split("ACL SETUSER attendance on >secret ").nth(1).and_then(|rest| rest.lines().next());
+    let (authority, stage) = (Authority::new(), Stage::new().await);
+    let redis = Redis::start_guarded(&authority, rights.unwrap()).await;
+    let address = RedisAddress::parse_trusting(&redis.url(), &authority.root()).unwrap().patient(8);
+    let mut config = stage.config();
+    config.redis = Some(RedisConfig { address, prefix: String::new() });
+    let node = stage.node(config).await;
+    let user = sign_in(&node).await;
+    eventually("a use in Redis", async || status(&user, &node).await == 200 && redis.cli(&["DBSIZE"]) != "0")
+        .await;
+    stage.sql("DELETE FROM login_tries").await;
+    for _ in 0..3 {
+        assert_eq!(guess(&node, "admin@example.com").await.status, 422);
+    }
+    for _ in 0..2 {
+        assert_eq!(guess(&node, "nobody@example.com").await.status, 422);
+    }
+    let client = redis.cli(&["KEYS", "gema:{:0:attendance}:tries:client:*"]);
+    assert_eq!(redis.cli(&["GET", &client]), "5");
+    node.admin().await;
+    assert_eq!(redis.cli(&["GET", &client]), "2");
+    let end = (jiff::Timestamp::now() - Duration::from_secs(60)).strftime("%Y-%m-%d %H:%M:%S%.6f");
+    stage.sql(&format!("UPDATE sessions SET expires_at = '{end}'")).await;
+    assert_eq!(status(&user, &node).await, 200);
+    assert_eq!(stage.count("SELECT COUNT(*) FROM login_tries").await, 0, "the database counted nothing");
 }
 
 #[tokio::test]
