@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::faults::Vandal;
 use crate::people::{Change, Person};
+use crate::session::Session;
 use crate::verdict::{Deliveries, Records};
 use crate::watchers::{Place, Told, Watchers};
 
@@ -111,6 +112,10 @@ fn report(changes: &[Change], told: &[Told]) {
         of(false).count(),
         again(false),
     ));
+    let mut waits: Vec<f64> = changes.iter().map(|change| change.answered - change.begun).collect();
+    waits.sort_unstable_by(f64::total_cmp);
+    let (half, last) = (waits[waits.len() / 2], waits[waits.len() - 1]);
+    figure(&format!("answered after {half:.0} ms (p50), at the latest after {last:.0} ms"));
     let sum = |count: fn(&Told) -> u64| told.iter().map(count).sum::<u64>();
     figure(&format!(
         "{} Echo clients, {} connections, {} lists fetched: each holds the database's list",
@@ -126,7 +131,10 @@ async fn nothing_acknowledged_is_lost(queue: &'static str, seed: u64) {
     let people = join_all((0..PEOPLE).map(|number| admin.hire(number))).await;
     let mut watchers = watch(&stack, &admin, &people).await;
 
+    let session = Session::begin(stack.nginx.at).await;
+
     let stop = Arc::new(AtomicBool::new(false));
+    let session = tokio::spawn(session.live(stop.clone()));
     let dice = |number: usize| Dice::new(seed * 1_000 + number as u64 + 1);
     let lives = people
         .iter()
@@ -140,12 +148,15 @@ async fn nothing_acknowledged_is_lost(queue: &'static str, seed: u64) {
     let changes = join_all(lives).await.into_iter();
     let changes: Vec<_> = changes.flat_map(|life| life.expect("everybody is answered")).collect();
 
+    let told_who = session.await.expect("nobody is signed out");
+
     quiet(&stack).await;
     let records = Records::read(&stack);
     records.hold(&changes);
     let told = settled(&mut watchers, &people, &records).await;
     figure(&format!("chaos, seed {seed}, queue {queue}, {broken} s: {}", vandal.report()));
     report(&changes, &told);
+    figure(&format!("a browser's session was told {told_who} times who it is, and never that it has ended"));
     let deliveries: Vec<_> = told.iter().map(|told| Deliveries::of(told, &changes)).collect();
     Deliveries::report(&deliveries, vandal.has_parted());
     for name in Stack::names() {

@@ -4,5 +4,6 @@ mod chaos;
 mod faults;
 mod figures;
 mod people;
+mod session;
 mod verdict;
 mod watchers;
