@@ -91,7 +91,7 @@ class Compose(unittest.TestCase):
         self.assertEqual(set(SERVICES) - names, {"reverb_2", "migrate"})
         for name, service in SERVICES.items():
             with self.subTest(name):
-                self.assertEqual("disable" in service["healthcheck"], name in ("queue", "migrate"))
+                self.assertEqual("disable" in service["healthcheck"], name == "migrate")
                 self.assertEqual(service["container_name"], f"laravel_absensi_{name}")
         nodes = [SERVICES[name]["environment"]["NODE_ID"] for name in ("app_1", "app_2", "app_3")]
         self.assertEqual(nodes, [1, 2, 3])
