@@ -14,7 +14,7 @@ const NODES = ['1', '2', '3'];
 async function refresh(page, wanted) {
   const seen = new Set();
   for (let times = 0; times < 6 || ![...wanted].every((node) => seen.has(node)); times += 1) {
-    const answer = await page.goto('/');
+    const answer = await page.goto('/', { waitUntil: 'commit' });
     assert.equal(answer.status(), 200);
     seen.add(answer.headers()['x-node-id']);
     assert.ok(times < 200, `only the nodes ${[...seen]} answer`);
