@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::domain::Invalid;
 use crate::openapi::{Errors, Message};
-use crate::store::may_pass;
+use crate::store::{Unchanged, may_pass};
 
 /// Why [`Node`](crate::Node), [`run_worker`](crate::run_worker) or [`migrate`](crate::migrate) gave up: one sentence
 /// that names the cause and the fix.
@@ -66,6 +66,18 @@ pub(crate) enum Error {
     Random(#[from] getrandom::Error),
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<Unchanged> for Error {
+    fn from(why: Unchanged) -> Self {
+        match why {
+            Unchanged::Missing => Self::NotFound,
+            Unchanged::NotAllowed => Self::Forbidden,
+            Unchanged::EmailTaken => {
+                Self::Invalid(Invalid::one("email", "The email has already been taken."))
+            }
+        }
+    }
 }
 
 impl Error {

@@ -51,10 +51,14 @@ pub(crate) fn described() -> OpenApiRouter<App> {
         .routes(routes!(tokens::logout))
         .routes(routes!(users::current))
         .routes(routes!(users::list, users::create))
+        .routes(routes!(users::update, users::delete))
         .routes(routes!(attendances::list))
         .routes(routes!(attendances::summary))
+        .routes(routes!(attendances::export))
         .routes(routes!(attendances::check_in))
         .routes(routes!(attendances::check_out))
+        .routes(routes!(attendances::show, attendances::correct))
+        .routes(routes!(attendances::corrections))
         .route_layer(from_fn(guard_api));
 
     // Signing in is the one place where GET shows a page and POST is the call.
@@ -67,6 +71,7 @@ pub(crate) fn described() -> OpenApiRouter<App> {
     let open = OpenApiRouter::new()
         .routes(routes!(tokens::login))
         .routes(routes!(broadcasting::auth))
+        .routes(routes!(broadcasting::user_auth))
         .routes(routes!(sessions::csrf_cookie))
         .routes(routes!(system::up))
         .routes(routes!(system::config));

@@ -1,5 +1,6 @@
 //! Points in time as the database keeps them and as JSON shows them.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,9 +52,16 @@ impl From<Timestamp> for Stamp {
     }
 }
 
+/// ISO 8601, as in JSON.
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}Z", self.0.replacen(' ', "T", 1))
+    }
+}
+
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}Z", self.0.replacen(' ', "T", 1)))
+        serializer.collect_str(self)
     }
 }
 

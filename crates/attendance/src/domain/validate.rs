@@ -1,7 +1,9 @@
 //! Checks of input fields, with the messages a Laravel front end shows next to them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 /// Longest name and e-mail address in characters, as Laravel's `string` columns have it.
@@ -9,12 +11,23 @@ const TEXT_LIMIT: usize = 255;
 
 /// Which fields are wrong and why: the `errors` of a 422.
 #[derive(Debug, Default)]
-pub(crate) struct Invalid(Vec<(&'static str, String)>);
+pub(crate) struct Invalid(Vec<(Cow<'static, str>, String)>);
 
 impl Invalid {
     /// One field with one message.
     pub(crate) fn one(field: &'static str, message: impl Into<String>) -> Self {
-        Self(vec![(field, message.into())])
+        Self(vec![(field.into(), message.into())])
+    }
+
+    /// Adds a message.
+    pub(crate) fn add(&mut self, field: impl Into<Cow<'static, str>>, message: impl Into<String>) {
+        self.0.push((field.into(), message.into()));
+    }
+
+    /// # Errors
+    /// Itself, unless it is empty.
+    pub(crate) fn finish(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
     }
 
     /// The first message, and how many there are beside it.
@@ -31,7 +44,7 @@ impl Invalid {
     pub(crate) fn errors(&self) -> BTreeMap<String, Vec<String>> {
         let mut errors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (field, message) in &self.0 {
-            errors.entry((*field).to_owned()).or_default().push(message.clone());
+            errors.entry(field.clone().into_owned()).or_default().push(message.clone());
         }
         errors
     }
@@ -116,15 +129,66 @@ impl<'a> Fields<'a> {
         value
     }
 
+    /// A required point in time, ISO 8601 with an offset or `Z`, from 1970 to `now`.
+    pub(crate) fn moment(&mut self, field: &'static str, now: Timestamp) -> Option<Timestamp> {
+        let parsed = self.raw_text(field).and_then(|text| text.trim().parse::<Timestamp>().ok());
+        let rule = match parsed {
+            None => "valid date: ISO 8601 with an offset, such as 2026-11-22T08:00:00+07:00",
+            Some(at) if at > now => "date before or equal to now",
+            Some(at) if at < Timestamp::UNIX_EPOCH => "date after or equal to 1970-01-01",
+            Some(at) => return Some(at),
+        };
+        if !self.has_error(field) {
+            self.error(field, format!("The {} field must be a {rule}.", label(field)));
+        }
+        None
+    }
+
+    /// A whole number, also as a form sends it; null counts as absent.
+    pub(crate) fn integer(&mut self, field: &'static str) -> Option<i64> {
+        let value = self.input.get(field).filter(|value| !value.is_null())?;
+        let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
+        if number.is_none() {
+            self.error(field, format!("The {} field must be an integer.", label(field)));
+        }
+        number
+    }
+
+    /// Whether the field was sent, be it null.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.input.contains_key(field)
+    }
+
+    /// Whether the field was sent as null.
+    pub(crate) fn is_null(&self, field: &str) -> bool {
+        self.input.get(field).is_some_and(Value::is_null)
+    }
+
+    /// For changes: refuses a body that has none of the fields that can be `changed`, and one that has fields neither
+    /// among these nor among those `beside` them. A misspelled name must not pass for done.
+    pub(crate) fn only(&mut self, changed: &[&'static str], beside: &[&str]) {
+        // A form carries the CSRF token among its fields.
+        let is_known = |name: &str| name == "_token" || changed.contains(&name) || beside.contains(&name);
+        if let Some(name) = self.input.keys().find(|name| !is_known(name)) {
+            self.error(name.clone(), format!("The {} field cannot be changed.", label(name)));
+        } else if let [first, others @ ..] = changed
+            && !changed.iter().any(|name| self.has(name))
+        {
+            let others = label(&others.join(" / "));
+            let when = format!("when none of {others} are present");
+            self.error(*first, format!("The {} field is required {when}.", label(first)));
+        }
+    }
+
     /// Adds a message of the caller's own.
-    pub(crate) fn error(&mut self, field: &'static str, message: impl Into<String>) {
-        self.invalid.0.push((field, message.into()));
+    pub(crate) fn error(&mut self, field: impl Into<Cow<'static, str>>, message: impl Into<String>) {
+        self.invalid.add(field, message);
     }
 
     /// # Errors
     /// What was found wrong so far.
     pub(crate) fn finish(self) -> Result<(), Invalid> {
-        if self.invalid.0.is_empty() { Ok(()) } else { Err(self.invalid) }
+        self.invalid.finish()
     }
 
     fn has_error(&self, field: &str) -> bool {
@@ -223,9 +287,9 @@ mod tests {
     fn the_message_counts_the_rest() {
         let mut invalid = Invalid::one("a", "First.");
         assert_eq!(invalid.message(), "First.");
-        invalid.0.push(("b", "Second.".into()));
+        invalid.add("b", "Second.");
         assert_eq!(invalid.message(), "First. (and 1 more error)");
-        invalid.0.push(("b", "Third.".into()));
+        invalid.add("b", "Third.");
         assert_eq!(invalid.message(), "First. (and 2 more errors)");
         assert_eq!(json!(invalid.errors()), json!({ "a": ["First."], "b": ["Second.", "Third."] }));
     }

@@ -66,6 +66,45 @@ mod tests {
     }
 
     #[test]
+    fn work_starts_by_the_clock_on_the_wall_in_summer_and_in_winter() {
+        let day = WorkingDay::new("Europe/Berlin", Some("08:00"), 5).unwrap();
+        // On 29 March 2026 the clock goes from 02:00 to 03:00, on 25 October from 03:00 to 02:00.
+        assert_eq!(day.judge(at("2026-03-28T07:05:00Z")), ("2026-03-28".into(), Status::Present));
+        assert_eq!(day.judge(at("2026-03-29T06:05:00Z")), ("2026-03-29".into(), Status::Present));
+        assert_eq!(day.judge(at("2026-03-29T06:05:00.000001Z")).1, Status::Late);
+        assert_eq!(day.judge(at("2026-10-25T07:05:00Z")).1, Status::Present);
+        assert_eq!(day.judge(at("2026-10-25T07:05:01Z")).1, Status::Late);
+        // The day begins an hour earlier in UTC as long as it is summer, and is one day although an hour comes twice.
+        assert_eq!(day.judge(at("2026-10-24T21:59:59Z")).0, "2026-10-24");
+        for utc in
+            ["2026-10-24T22:00:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T22:59:59Z"]
+        {
+            assert_eq!(day.judge(at(utc)).0, "2026-10-25", "{utc}");
+        }
+        assert_eq!(day.judge(at("2026-10-25T23:00:00Z")).0, "2026-10-26");
+    }
+
+    #[test]
+    fn a_start_of_work_that_the_clock_skips_is_past_once_it_has() {
+        let day = WorkingDay::new("Europe/Berlin", Some("02:30"), 0).unwrap();
+        assert_eq!(day.judge(at("2026-03-29T00:59:59Z")).1, Status::Present);
+        assert_eq!(day.judge(at("2026-03-29T01:00:00Z")).1, Status::Late);
+        // In Brazil it was midnight that did not exist.
+        let day = WorkingDay::new("America/Sao_Paulo", Some("00:00"), 0).unwrap();
+        assert_eq!(day.judge(at("2018-11-04T02:59:59Z")), ("2018-11-03".into(), Status::Late));
+        assert_eq!(day.judge(at("2018-11-04T03:00:00Z")), ("2018-11-04".into(), Status::Late));
+    }
+
+    #[test]
+    fn grace_ends_with_the_day_at_the_latest() {
+        let day = WorkingDay::new("UTC", Some("23:50"), 30).unwrap();
+        assert_eq!(day.judge(at("2026-11-22T23:59:59.999999Z")), ("2026-11-22".into(), Status::Present));
+        assert_eq!(day.judge(at("2026-11-23T00:10:00Z")), ("2026-11-23".into(), Status::Present));
+        let day = WorkingDay::new("UTC", Some("00:00"), u32::MAX).unwrap();
+        assert_eq!(day.judge(at("2026-11-22T23:59:59.999999Z")).1, Status::Present);
+    }
+
+    #[test]
     fn wrong_settings_are_named() {
         assert!(WorkingDay::new("Asia/Jakata", None, 0).unwrap_err().contains("Asia/Jakata"));
         assert!(WorkingDay::new("UTC", Some("8 o'clock"), 0).unwrap_err().contains("8 o'clock"));

@@ -2,6 +2,7 @@
 
 pub(crate) mod attendances;
 pub(crate) mod broadcasting;
+pub(crate) mod id;
 pub(crate) mod paging;
 pub(crate) mod query;
 pub(crate) mod sessions;

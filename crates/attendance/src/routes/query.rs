@@ -1,6 +1,7 @@
 //! Query parameters, checked with the same 422 as fields of a body.
 
 use std::collections::HashMap;
+use std::mem;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -9,11 +10,14 @@ use jiff::civil::Date;
 use crate::domain::Invalid;
 use crate::error::Error;
 
-/// The parameters of a list. As with `Fields`, [`Params::finish`] must be asked before values are used.
+/// Longest text to look for, in characters.
+pub(crate) const Q_LIMIT: usize = 255;
+
+/// The parameters of an address. As with `Fields`, [`Params::finish`] must be asked before values are used.
 #[derive(Debug)]
 pub(crate) struct Params {
     values: HashMap<String, String>,
-    wrong: Option<(&'static str, String)>,
+    invalid: Invalid,
 }
 
 impl Params {
@@ -43,13 +47,25 @@ impl Params {
         self.parsed(name, "is invalid", parse)
     }
 
-    /// # Errors
-    /// 422 for the first parameter that was wrong.
-    pub(crate) fn finish(self) -> Result<(), Error> {
-        match self.wrong {
-            None => Ok(()),
-            Some((name, why)) => Err(Error::Invalid(Invalid::one(name, why))),
+    /// A text to look for, without blanks around it.
+    pub(crate) fn text(&mut self, name: &'static str, limit: usize) -> Option<String> {
+        let rule = format!("must not be greater than {limit} characters");
+        let text =
+            self.parsed(name, &rule, |text| (text.chars().count() <= limit).then(|| text.trim().to_owned()));
+        text.filter(|text| !text.is_empty())
+    }
+
+    /// Refuses two dates of which the second comes first.
+    pub(crate) fn ordered(&mut self, from: Option<&str>, to: Option<&str>) {
+        if from.zip(to).is_some_and(|(from, to)| from > to) {
+            self.invalid.add("to", "The to field must be a date after or equal to from.");
         }
+    }
+
+    /// # Errors
+    /// 422 for what was wrong so far.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        mem::take(&mut self.invalid).finish().map_err(Error::Invalid)
     }
 
     fn parsed<T>(
@@ -60,8 +76,8 @@ impl Params {
     ) -> Option<T> {
         let text = self.values.get(name).filter(|text| !text.is_empty())?;
         let value = parse(text);
-        if value.is_none() && self.wrong.is_none() {
-            self.wrong = Some((name, format!("The {} field {rule}.", name.replace('_', " "))));
+        if value.is_none() {
+            self.invalid.add(name, format!("The {} field {rule}.", name.replace('_', " ")));
         }
         value
     }
@@ -74,6 +90,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let Query(values) = Query::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Error::Malformed(rejection.body_text()))?;
-        Ok(Self { values, wrong: None })
+        Ok(Self { values, invalid: Invalid::default() })
     }
 }

@@ -70,6 +70,20 @@ impl Pool {
         Ok(Tx { begun, bell, added: Vec::new() })
     }
 
+    /// The time between `check_in` and `check_out`, summed up over the rows of a group.
+    pub(super) fn microseconds_worked(&self) -> &'static str {
+        match self {
+            // Times are text; the seconds end at the 19th character, the microseconds begin at the 21st.
+            Self::Sqlite(_) => {
+                "COALESCE(SUM((unixepoch(substr(check_out, 1, 19)) - unixepoch(substr(check_in, 1, 19))) * 1000000
+                    + substr(check_out, 21) - substr(check_in, 21)), 0)"
+            }
+            Self::MySql(_) => {
+                "CAST(COALESCE(SUM(TIMESTAMPDIFF(MICROSECOND, check_in, check_out)), 0) AS SIGNED)"
+            }
+        }
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,

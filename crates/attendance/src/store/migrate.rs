@@ -1,22 +1,22 @@
 //! Brings a database up to date, and makes the demo account where that is asked for.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Executor as _, MySqlPool, Row as _, SqlSafeStr as _};
 use tokio::time::sleep;
 
 use super::engine::Pool;
-use super::{NewUser, Store, query};
+use super::{NewUser, Store, may_pass, query};
 use crate::database::Database;
 use crate::domain::Role;
 use crate::error::StartError;
 use crate::{DEMO_EMAIL, DEMO_PASSWORD, password};
 
 /// Processes that start at the same time race for the same file of SQLite: the loser's attempt fails, and finds the
-/// work done when it looks again.
-const ATTEMPTS: u32 = 10;
+/// work done when it looks again. Longer than a slow disk takes for all migrations.
+const RACE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// One migrates, the others wait here, for as long as a large table may take; the lock ends with its session. The name
@@ -26,12 +26,14 @@ const LOCK: &str = "SELECT GET_LOCK(CONCAT('gema:', MD5(DATABASE())), 600) AS go
 /// `migrations/mysql/` can be repeated.
 const FORGET_BROKEN: &str = "DELETE FROM _sqlx_migrations WHERE success = FALSE";
 
-const SQLITE: [(&str, &str); 2] = [
+const SQLITE: [(&str, &str); 3] = [
     ("initial", include_str!("../../../../migrations/sqlite/0001_initial.sql")),
+    ("corrections", include_str!("../../../../migrations/sqlite/0002_corrections.sql")),
     ("login tries", include_str!("../../../../migrations/sqlite/0003_login_tries.sql")),
 ];
-const MYSQL: [(&str, &str); 2] = [
+const MYSQL: [(&str, &str); 3] = [
     ("initial", include_str!("../../../../migrations/mysql/0001_initial.sql")),
+    ("corrections", include_str!("../../../../migrations/mysql/0002_corrections.sql")),
     ("login tries", include_str!("../../../../migrations/mysql/0003_login_tries.sql")),
 ];
 
@@ -79,19 +81,27 @@ async fn bring_up_to_date(store: &Store) -> Result<usize, MigrateError> {
     match &store.write {
         // The lock of sqlx for SQLite is none, so losers try again.
         Pool::Sqlite(pool) => {
-            let mut attempt = 1;
+            let until = Instant::now() + RACE;
             let migrator = migrator(&store.write);
             while let Err(error) = boxed(migrator.run(pool)).await {
-                if attempt == ATTEMPTS {
+                if !lost_a_race(&error) || Instant::now() >= until {
                     return Err(error);
                 }
-                attempt += 1;
                 sleep(PAUSE).await;
             }
         }
         Pool::MySql(pool) => on_mysql(pool, &migrator(&store.write)).await?,
     }
     Ok(applied(store).await.saturating_sub(before))
+}
+
+/// Whether somebody else may have done it at the same time: the file was locked, or the table or row is there already.
+fn lost_a_race(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    may_pass(error) || matches!(code.as_deref(), Some("1" | "1555" | "2067"))
 }
 
 async fn on_mysql(pool: &MySqlPool, migrator: &Migrator) -> Result<(), MigrateError> {
@@ -161,7 +171,8 @@ async fn make_demo_account(store: &Store) -> Result<bool, StartError> {
     let failed = |error: &dyn std::fmt::Display| {
         StartError::Database(format!("the demo account could not be made: {error}"))
     };
-    if store.user_by_email(DEMO_EMAIL).await.map_err(|error| failed(&error))?.is_some() {
+    // Who has removed it does not want it back.
+    if store.knows_email(DEMO_EMAIL).await.map_err(|error| failed(&error))? {
         return Ok(false);
     }
     let password_hash = password::compute(DEMO_PASSWORD).map_err(|error| failed(&error))?;

@@ -5,6 +5,7 @@
 //! `mysql.rs` open one, `failure.rs` judges its errors.
 
 mod attendances;
+mod corrections;
 mod engine;
 mod failed;
 mod failure;
@@ -13,6 +14,8 @@ mod migrate;
 mod mysql;
 mod outbox;
 mod query;
+mod records;
+mod search;
 mod sessions;
 mod sqlite;
 mod tokens;
@@ -23,7 +26,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-pub(crate) use attendances::{CheckIn, CheckedIn, Filter, Summary, Writer};
+pub(crate) use attendances::{CheckIn, CheckedIn, Writer};
+pub(crate) use corrections::Outcome as CorrectionOutcome;
 use engine::{Connection, Pool, Tx};
 pub use failed::{FailedJob, FailedJobs};
 pub(crate) use failure::may_pass;
@@ -31,7 +35,8 @@ use failure::{Attempts, violates};
 pub use migrate::{Migrated, migrate};
 pub(crate) use outbox::{Among, Claim, Job};
 use query::{Row, query};
-pub(crate) use users::NewUser;
+pub(crate) use records::{By, Filter, Summary, Totals};
+pub(crate) use users::{NewUser, Unchanged, UserChange};
 
 use crate::bell::Bell;
 use crate::database::Database;

@@ -69,6 +69,13 @@ impl Query {
         self.push(")")
     }
 
+    /// The same statement as a question: how would you go about it?
+    #[cfg(test)]
+    pub(super) fn explained(mut self, explain: &str) -> Self {
+        self.text.insert_str(0, explain);
+        self
+    }
+
     pub(super) async fn execute(self, on: impl Into<Link<'_>>) -> Result<Done, sqlx::Error> {
         match on.into() {
             Link::Sqlite(connection) => {
@@ -205,6 +212,12 @@ impl From<&String> for Value {
 impl From<&Option<String>> for Value {
     fn from(value: &Option<String>) -> Self {
         Self::Text(value.clone())
+    }
+}
+
+impl From<&Option<Stamp>> for Value {
+    fn from(value: &Option<Stamp>) -> Self {
+        Self::Text(value.as_ref().map(|stamp| stamp.as_str().to_owned()))
     }
 }
 

@@ -30,7 +30,7 @@ impl Store {
     ) -> Result<Option<(User, Stamp)>, sqlx::Error> {
         let row = query(
             "SELECT users.*, sessions.expires_at FROM sessions JOIN users ON users.id = sessions.user_id
-             WHERE sessions.id_hash = ? AND sessions.expires_at > ?",
+             WHERE sessions.id_hash = ? AND sessions.expires_at > ? AND users.deleted_at IS NULL",
         )
         .bind(id_hash)
         .bind(&Stamp::before(lag))

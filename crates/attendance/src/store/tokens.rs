@@ -23,7 +23,7 @@ impl Store {
     pub(crate) async fn user_by_token(&self, token_hash: &str) -> Result<Option<User>, sqlx::Error> {
         let row = query(
             "SELECT users.*, tokens.last_used_at FROM tokens JOIN users ON users.id = tokens.user_id
-             WHERE tokens.token_hash = ?",
+             WHERE tokens.token_hash = ? AND users.deleted_at IS NULL",
         )
         .bind(token_hash)
         .first(&mut self.reader().await?)

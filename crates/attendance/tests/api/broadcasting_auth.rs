@@ -1,6 +1,6 @@
-//! `POST /broadcasting/auth`.
+//! `POST /broadcasting/auth` and `POST /broadcasting/user-auth`.
 
-use gema_protocol::signature::verify_channel;
+use gema_protocol::signature::{verify_channel, verify_user};
 use serde_json::{Value, json};
 
 use crate::kit::{Kit, credentials};
@@ -90,4 +90,40 @@ async fn a_socket_id_that_could_sign_something_else_is_refused() {
     }
     let body = json!({ "socket_id": 1.5, "channel_name": ["private-user.1"] });
     assert_eq!(node.post("/broadcasting/auth").bearer(&token).json(&body).send().await.status, 403);
+}
+
+#[tokio::test]
+async fn a_connection_is_signed_in_as_the_caller_by_token_and_by_session() {
+    let node = Kit::start().await.node;
+    let (id, token) = node.employee("Sari").await;
+    let call = || node.post("/broadcasting/user-auth");
+    let by_token = call().bearer(&token).json(&json!({ "socket_id": SOCKET })).send().await;
+    assert_eq!(by_token.status, 200, "{}", by_token.text);
+    let body = by_token.json();
+    let data = body["user_data"].as_str().unwrap();
+    let user: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(user, json!({ "id": id.to_string(), "user_info": { "name": "Sari" } }));
+    assert_eq!(body.as_object().unwrap().len(), 2);
+    verify_user(&credentials(), SOCKET, data, body["auth"].as_str().unwrap()).unwrap();
+
+    // A form, a session, and no CSRF token, as Echo sends it.
+    let cookie = node.session("sari@example.com", "password-1").await;
+    let by_session = call().header("cookie", &cookie).form(&format!("socket_id={SOCKET}")).send().await;
+    assert_eq!((by_session.status, by_session.json()), (200, body));
+    let office = node.post("/broadcasting/auth").header("cookie", &cookie);
+    let office = office.form(&format!("socket_id={SOCKET}&channel_name=presence-office")).send().await;
+    assert_eq!(office.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_else_is_signed_in() {
+    let node = Kit::start().await.node;
+    let (_, token) = node.employee("Sari").await;
+    let call = || node.post("/broadcasting/user-auth");
+    assert_eq!(call().json(&json!({ "socket_id": SOCKET })).send().await.status, 403);
+    assert_eq!(call().bearer("wrong").json(&json!({ "socket_id": SOCKET })).send().await.status, 403);
+    for socket in [json!(""), json!("1.2::user::x"), json!("1.2:private-user.9"), json!(1.5), Value::Null] {
+        let reply = call().bearer(&token).json(&json!({ "socket_id": socket })).send().await;
+        assert_eq!(reply.status, 403, "{socket}");
+    }
 }

@@ -291,6 +291,17 @@ impl Node {
         reply.json()["token"].as_str().unwrap().to_owned()
     }
 
+    /// The cookie of a browser that has signed in.
+    pub(crate) async fn session(&self, email: &str, password: &str) -> String {
+        let visit = self.get("/sanctum/csrf-cookie").send().await;
+        let cookie = format!("gema_session={}", visit.cookie("gema_session"));
+        let call = self.post("/login").header("cookie", &cookie);
+        let call = call.header("x-xsrf-token", &visit.cookie("XSRF-TOKEN"));
+        let reply = call.json(&json!({ "email": email, "password": password })).send().await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        format!("gema_session={}", reply.cookie("gema_session"))
+    }
+
     pub(crate) async fn admin(&self) -> String {
         self.token("admin@example.com", "password").await
     }
@@ -361,8 +372,13 @@ impl Call {
         Self(self.0.header("content-type", kind).body(body))
     }
 
+    /// Waits for the headers only.
+    pub(crate) async fn start(self) -> reqwest::Response {
+        self.0.send().await.unwrap()
+    }
+
     pub(crate) async fn send(self) -> Reply {
-        let response = self.0.send().await.unwrap();
+        let response = self.start().await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Reply { status, headers, text: response.text().await.unwrap() }
     }

@@ -10,14 +10,17 @@ mod attendances;
 mod broadcasting_auth;
 mod csrf;
 mod dashboard;
+mod export;
 mod failed;
 mod kit;
 mod login;
 mod outbox;
 mod queue;
+mod records;
 mod shared;
 mod sqlite;
 mod start;
+mod summary;
 mod throttle;
 mod users;
 

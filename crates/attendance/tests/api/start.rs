@@ -32,6 +32,36 @@ async fn migrating_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_version_keeps_its_accounts() {
+    let stage = Stage::new().await;
+    let undo: &[&str] = match stage.database {
+        Database::Sqlite(_) => &[
+            "DROP INDEX users_email_key_unique",
+            "ALTER TABLE users DROP COLUMN email_key",
+            "ALTER TABLE users DROP COLUMN deleted_at",
+            "CREATE UNIQUE INDEX users_email_unique ON users (email)",
+            "DROP INDEX attendances_node_id_index",
+            "DROP INDEX attendances_status_index",
+        ],
+        Database::MySql(_) => &[
+            "ALTER TABLE users DROP KEY users_email_key_unique, DROP COLUMN email_key, DROP COLUMN deleted_at,
+             ADD UNIQUE KEY users_email_unique (email)",
+            "ALTER TABLE attendances DROP KEY attendances_node_id_index, DROP KEY attendances_status_index",
+        ],
+    };
+    for statement in
+        undo.iter().chain(&["DROP TABLE corrections", "DELETE FROM _sqlx_migrations WHERE version = 2"])
+    {
+        stage.sql(statement).await;
+    }
+    let node = stage.node(stage.config()).await;
+    let (_, token) = node.employee("Sari").await;
+    node.check_in(&token).await;
+    let again = migrate(&stage.database, true).await.unwrap();
+    assert_eq!((again.applied, again.seeded), (0, false));
+}
+
+#[tokio::test]
 async fn many_processes_may_migrate_at_once() {
     let stage = Stage::empty().await;
     let racers: Vec<_> = (0..8)

@@ -13,6 +13,8 @@ mod broadcasting_auth;
 mod csrf;
 #[path = "../api/dashboard.rs"]
 mod dashboard;
+#[path = "../api/export.rs"]
+mod export;
 #[path = "../api/failed.rs"]
 mod failed;
 #[path = "../api/kit.rs"]
@@ -23,11 +25,15 @@ mod login;
 mod outbox;
 #[path = "../api/queue.rs"]
 mod queue;
+#[path = "../api/records.rs"]
+mod records;
 mod server;
 #[path = "../api/shared.rs"]
 mod shared;
 #[path = "../api/start.rs"]
 mod start;
+#[path = "../api/summary.rs"]
+mod summary;
 #[path = "../api/throttle.rs"]
 mod throttle;
 #[path = "../api/users.rs"]

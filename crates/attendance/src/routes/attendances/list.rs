@@ -3,30 +3,25 @@
 use axum::Json;
 use axum::extract::State;
 
+use super::filter::{Filters, filter};
 use crate::auth::Caller;
-use crate::domain::{Attendance, Status};
+use crate::domain::Attendance;
 use crate::error::Error;
 use crate::openapi::Errors;
 use crate::routes::paging::{self, Page, Paging};
 use crate::routes::query::Params;
 use crate::state::App;
-use crate::store::Filter;
 
 /// Records, newest first.
 ///
-/// Filters: `user_id`, `date`, `status`, `open=true`. An employee who asks for somebody else's gets 403.
+/// Up to `limit` records that pass all filters that are given. An employee has their own only; asking for somebody
+/// else's is 403.
 #[utoipa::path(
     get,
     path = "/api/attendances",
     tag = "Attendances",
     operation_id = "list_attendances",
-    params(
-        ("user_id" = Option<i64>, Query, description = "Of this person"),
-        ("date" = Option<String>, Query, format = Date, description = "Of this working day"),
-        ("status" = Option<Status>, Query, description = "Only these"),
-        ("open" = Option<bool>, Query, description = "Only who is at work now"),
-        Paging,
-    ),
+    params(Filters, Paging),
     responses((status = 200, body = Page<Attendance>), (status = 422, body = Errors)),
     security(("token" = []), ("session" = [])),
 )]
@@ -35,21 +30,8 @@ pub(crate) async fn list(
     caller: Caller,
     mut params: Params,
 ) -> Result<Json<Page<Attendance>>, Error> {
-    let mut filter = Filter {
-        user_id: params.integer("user_id"),
-        date: params.date("date"),
-        status: params.choice("status", Status::parse),
-        open: params.flag("open"),
-        before: params.integer("before"),
-    };
     let limit = paging::limit(params.integer("limit"));
-    params.finish()?;
-    if let Some(own) = caller.sees_only() {
-        if filter.user_id.is_some_and(|id| id != own) {
-            return Err(Error::Forbidden);
-        }
-        filter.user_id = Some(own);
-    }
+    let filter = filter(&mut params, &caller)?;
     let records = app.store.attendances(&filter, limit + 1).await?;
     Ok(Json(Page::new(records, limit, |record| record.id)))
 }

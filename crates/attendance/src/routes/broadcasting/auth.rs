@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use gema_protocol::signature::sign_channel;
-use gema_protocol::socket_id::SocketId;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
+use super::asker;
 use crate::domain::User;
 use crate::error::Error;
 use crate::input::Input;
@@ -53,15 +52,9 @@ pub(crate) async fn auth(
     headers: HeaderMap,
     input: Input,
 ) -> Result<Json<Authorization>, Error> {
-    let user = match Caller::find(&app, &headers).await {
-        Ok(caller) => caller.user,
-        Err(Error::Unauthenticated) => return Err(Error::Forbidden),
-        Err(error) => return Err(error),
-    };
+    let (user, socket_id) = asker(&app, &headers, &input).await?;
     let channel = input.get("channel_name").unwrap_or_default();
-    let socket_id = input.get("socket_id").unwrap_or_default();
-    // It is signed: with a colon in it, it could pass for another channel's signature.
-    if socket_id.parse::<SocketId>().is_err() || !may_join(&user, channel) {
+    if !may_join(&user, channel) {
         return Err(Error::Forbidden);
     }
     let channel_data = (channel == OFFICE).then(|| office_member(&user));

@@ -6,13 +6,13 @@ use axum::http::StatusCode;
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
-use crate::domain::{Invalid, Role, User};
+use crate::domain::{Role, User};
 use crate::error::Error;
 use crate::input::Input;
 use crate::openapi::Errors;
 use crate::password::PASSWORD_LEAST;
 use crate::state::App;
-use crate::store::NewUser;
+use crate::store::{NewUser, Unchanged};
 
 /// What an account is made of.
 #[derive(ToSchema)]
@@ -52,6 +52,6 @@ pub(crate) async fn create(
     let new = NewUser { name, email, password_hash, role };
     match app.store.create_user(&new).await? {
         Some(user) => Ok((StatusCode::CREATED, Json(user))),
-        None => Err(Error::Invalid(Invalid::one("email", "The email has already been taken."))),
+        None => Err(Unchanged::EmailTaken.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /api/users` (admin): accounts, newest first.
+//! `GET /api/users` (admin): accounts, newest first, with `q` those whose name or e-mail address contains it.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use crate::domain::User;
 use crate::error::Error;
 use crate::openapi::Errors;
 use crate::routes::paging::{self, Page, Paging};
-use crate::routes::query::Params;
+use crate::routes::query::{Params, Q_LIMIT};
 use crate::state::App;
 
 /// All accounts, newest first.
@@ -17,7 +17,7 @@ use crate::state::App;
     path = "/api/users",
     tag = "Users",
     operation_id = "list_users",
-    params(Paging),
+    params(("q" = Option<String>, Query, description = "A part of name or e-mail address, whatever the case"), Paging),
     responses((status = 200, body = Page<User>), (status = 422, body = Errors)),
     security(("token" = []), ("session" = [])),
 )]
@@ -28,7 +28,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<User>>, Error> {
     caller.require_admin()?;
     let (before, limit) = (params.integer("before"), paging::limit(params.integer("limit")));
+    let q = params.text("q", Q_LIMIT);
     params.finish()?;
-    let users = app.store.users(before.unwrap_or(i64::MAX), limit + 1).await?;
+    let users = app.store.users(q.as_deref(), before.unwrap_or(i64::MAX), limit + 1).await?;
     Ok(Json(Page::new(users, limit, |user| user.id)))
 }
