@@ -7,8 +7,17 @@ import { defineConfig } from 'vite';
 const API = process.env.GEMA_API ?? 'http://127.0.0.1:8000';
 const proxied = ['/config.json', '/sanctum', '/logout', '/api', '/broadcasting'];
 
+/** The first paint waits for the script, which knows the chosen theme: a dark page must not begin with a light flash. */
+const paintOnce = {
+  name: 'paint-once',
+  transformIndexHtml: {
+    order: 'post',
+    handler: (html) => html.replace('<script type="module"', '<script type="module" blocking="render"'),
+  },
+};
+
 export default defineConfig({
-  plugins: [vue()],
+  plugins: [vue(), paintOnce],
   build: {
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -51,8 +51,8 @@ async function dashboards(context) {
     await connected(page);
     await until(() => page.evaluate(() => {
       const channels = Object.values(window.Echo.connector.channels);
-      return channels.length === 2 && channels.every(({ subscription }) => subscription.subscribed);
-    }), 'both channels subscribed');
+      return channels.length === 3 && channels.every(({ subscription }) => subscription.subscribed);
+    }), 'all channels subscribed');
   }
   return pages;
 }
@@ -160,7 +160,7 @@ test('no page is wider than its window, whatever people are called', async (t) =
     await page.setViewportSize({ width, height: 800 });
     assert.deepEqual(await outside(page), { scrolls: false, wide: [] }, `${page.url()} at ${width}`);
   };
-  const widths = [320, 390, 768, 1024];
+  const widths = [320, 390, 768, 1024, 1120, 1280];
   await connected(page);
   for (const width of widths) await look(width);
   await page.goto('/login');
@@ -168,11 +168,11 @@ test('no page is wider than its window, whatever people are called', async (t) =
   for (const width of widths) await look(width);
   await login(page, 'admin@example.com', 'password');
   await page.waitForURL(({ pathname }) => pathname === '/admin/dashboard');
-  for (const path of ['/admin/dashboard', '/attendances']) {
+  for (const path of ['/admin/dashboard', '/admin/people', '/attendances']) {
     await page.goto(path);
     await connected(page);
     if (path === '/admin/dashboard') await part(page, 'attendance-row').first().waitFor();
-    else await part(page, 'check-in').waitFor();
+    else await part(page, path === '/attendances' ? 'check-in' : 'add-person').waitFor();
     for (const width of widths) await look(width);
   }
 });

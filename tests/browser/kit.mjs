@@ -85,6 +85,23 @@ export async function login(page, email, password) {
 /** Resolves when the page says that its socket is connected. */
 export const connected = (page) => page.locator('[data-testid="connection-state"][data-state="connected"]').waitFor();
 
+const AXE = fs.readFileSync(path.join(ROOT, 'tests/node_modules/axe-core/axe.min.js'), 'utf8');
+const ALL_RULES = { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] };
+/** What another theme of the same page can break. */
+export const COLOURS = { type: 'rule', values: ['color-contrast'] };
+
+/** Checks what a page shows against the rules of accessibility that a program can check. */
+export async function audit(page, what, runOnly = ALL_RULES) {
+  // The policy of the pages keeps foreign scripts out; this one comes by the debugger.
+  if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(AXE);
+  const { violations, passes } = await page.evaluate((rules) => (
+    window.axe.run(document, { runOnly: rules, resultTypes: ['violations'] })), runOnly);
+  const found = violations.map(({ id, help, nodes }) => (
+    { id, help, parts: nodes.map((node) => [node.html, node.failureSummary]) }));
+  assert.deepEqual(found, [], what);
+  assert.ok(passes.length > 0, `${what}: rules were applied`);
+}
+
 /** Saves a picture; it has to stay small enough for a README. */
 export async function picture(page, name) {
   fs.mkdirSync(ARTEFACTS, { recursive: true });

@@ -29,6 +29,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/login", get(dashboard::page))
         .route("/attendances", get(dashboard::page))
         .route("/admin/dashboard", get(dashboard::page))
+        .route("/admin/people", get(dashboard::page))
         .route("/assets/{*path}", get(dashboard::asset))
         .route("/favicon.ico", get(dashboard::asset))
         .route("/favicon.svg", get(dashboard::asset));

@@ -68,7 +68,7 @@ export async function request(method, path, body) {
 }
 
 function query(parameters) {
-  const present = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null);
+  const present = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== '');
   return new URLSearchParams(present.map(([name, value]) => [name, String(value)])).toString();
 }
 
@@ -84,8 +84,19 @@ export const api = {
   checkOut: () => request('POST', '/api/attendances/check-out', {}),
   /** @returns {Promise<{data: object[], next: number|null}>} one page, newest first */
   attendances: (filter) => request('GET', `/api/attendances?${query(filter)}`),
+  attendance: (id) => request('GET', `/api/attendances/${id}`),
+  /** @param {{check_in?: string, check_out?: string|null, notes?: string|null, version: number}} change */
+  correct: (id, change) => request('PATCH', `/api/attendances/${id}`, change),
+  /** @returns {Promise<{data: object[]}>} what was corrected, newest first */
+  corrections: (id) => request('GET', `/api/attendances/${id}/corrections`),
+  /** Where a browser downloads the records of a filter. */
+  csvAddress: (filter) => `/api/attendances/export.csv?${query(filter)}`,
   summary: (date) => request('GET', `/api/attendances/summary?${query({ date })}`),
+  /** @returns {Promise<{data: object[], next: number|null}>} one page, newest first */
+  users: (filter) => request('GET', `/api/users?${query(filter)}`),
   createUser: (person) => request('POST', '/api/users', person),
+  changeUser: (id, change) => request('PATCH', `/api/users/${id}`, change),
+  deleteUser: (id) => request('DELETE', `/api/users/${id}`),
 };
 
 /** Every page of a list, for views that count what they show. */
@@ -93,7 +104,7 @@ export async function allAttendances(filter) {
   const records = [];
   let before;
   do {
-    const page = await api.attendances({ ...filter, limit: 100, before });
+    const page = await api.attendances({ ...filter, limit: 200, before });
     records.push(...page.data);
     before = page.next;
   } while (before);

@@ -3,12 +3,14 @@
 import { createApp } from 'vue';
 import App from './App.vue';
 import { loadConfig } from './config.js';
-import { locale } from './i18n.js';
+import { applyPreferences } from './preferences.js';
+import { startPresence } from './presence.js';
 import { startRealtime } from './realtime.js';
 import { createAppRouter } from './router.js';
 
-document.documentElement.lang = locale;
+applyPreferences();
 // Without a configuration the pages still open; realtime.js keeps asking for it.
 await loadConfig().catch(() => undefined);
 startRealtime();
+startPresence();
 createApp(App).use(createAppRouter()).mount('#app');

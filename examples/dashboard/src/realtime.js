@@ -6,10 +6,16 @@ import { readonly, ref } from 'vue';
 import { loadConfig } from './config.js';
 
 const CONFIG_RETRY_MS = 5000;
+/** Pause before a channel is asked for again, when the API could not say whether it is allowed. */
+const AUTH_RETRY_MS = 3000;
 
 const state = ref('initialized');
 /** pusher-js' own word: initialized, connecting, connected, unavailable, failed or disconnected. */
 export const connectionState = readonly(state);
+
+const lost = ref(null);
+/** When the connection that stood was lost, in milliseconds; null while it stands and before it first did. */
+export const lostAt = readonly(lost);
 
 let echoIsThere;
 /** @type {Promise<import('laravel-echo').default<'reverb'>>} */
@@ -32,7 +38,11 @@ function build({ key, host, port, scheme }) {
   });
   const { connection } = echo.connector.pusher;
   state.value = connection.state;
-  connection.bind('state_change', ({ current }) => { state.value = current; });
+  connection.bind('state_change', ({ previous, current }) => {
+    state.value = current;
+    if (current === 'connected') lost.value = null;
+    else if (previous === 'connected') lost.value = Date.now();
+  });
   return echo;
 }
 
@@ -49,6 +59,7 @@ export async function startRealtime() {
 
 function open(echo, name) {
   holders.set(name, (holders.get(name) ?? 0) + 1);
+  if (name.startsWith('presence-')) return echo.join(name.slice('presence-'.length));
   return name.startsWith('private-') ? echo.private(name.slice('private-'.length)) : echo.channel(name);
 }
 
@@ -58,26 +69,47 @@ function release(echo, name) {
 }
 
 /**
- * Listens on a channel until the returned function is called.
- * @param {string} name wire name, `private-` included
- * @param {Record<string, (data: any) => void>} listeners event name (with Echo's leading dot) to callback
- * @param {() => void} [onSubscribed] after the first subscription and after each reconnect: events
- *   sent before this moment did not arrive here, so a list must be fetched again
+ * Binds callbacks to pusher-js' own events of a channel: Echo wraps callbacks, so its could not be unbound.
+ * @returns {() => void} unbinds them
  */
-export function subscribe(name, listeners, onSubscribed = () => {}) {
+function bindOwn(subscription, callbacks) {
+  const pairs = Object.entries(callbacks);
+  for (const [event, callback] of pairs) subscription.bind(`pusher:${event}`, callback);
+  return () => pairs.forEach(([event, callback]) => subscription.unbind(`pusher:${event}`, callback));
+}
+
+/** pusher-js gives up on a channel whose authorisation failed, also when the API was only away. */
+function retryUnlessRefused(channel, { status }) {
+  if (status === 401 || status === 403) return;
+  setTimeout(() => {
+    const { subscription } = channel;
+    if (holders.get(channel.name) && !subscription.subscribed && !subscription.subscriptionPending) channel.subscribe();
+  }, AUTH_RETRY_MS);
+}
+
+/**
+ * Listens on a channel until the returned function is called.
+ * @param {string} name wire name, `private-` or `presence-` included
+ * @param {Record<string, (data: any) => void>} listeners event name (with Echo's leading dot) to callback
+ * @param {(members: any) => void} [onSubscribed] after the first subscription and after each reconnect: events
+ *   sent before this moment did not arrive here, so a list must be fetched again. A presence channel gives its members
+ * @param {Record<string, (data: any) => void>} [own] pusher-js' own events, without `pusher:`
+ */
+export function subscribe(name, listeners, onSubscribed = () => {}, own = {}) {
   let stopped = false;
   let stop = () => {};
   echoReady.then((echo) => {
     if (stopped) return;
     const channel = open(echo, name);
     for (const [event, callback] of Object.entries(listeners)) channel.listen(event, callback);
-    // Bound on pusher-js' channel: Echo's `subscribed` wraps the callback, so it could not be unbound.
     const { subscription } = channel;
-    subscription.bind('pusher:subscription_succeeded', onSubscribed);
-    if (subscription.subscribed) onSubscribed();
+    const unbind = bindOwn(subscription, {
+      subscription_succeeded: onSubscribed, subscription_error: (error) => retryUnlessRefused(channel, error), ...own,
+    });
+    if (subscription.subscribed) onSubscribed(subscription.members);
     stop = () => {
       for (const [event, callback] of Object.entries(listeners)) channel.stopListening(event, callback);
-      subscription.unbind('pusher:subscription_succeeded', onSubscribed);
+      unbind();
       release(echo, name);
     };
   });

@@ -1,6 +1,6 @@
 // The pages and who may open them. A page that needs a role declares it in `meta`;
 // App.vue shows the 403 page in its place, at the same address.
-import { nextTick, watch } from 'vue';
+import { nextTick, watch, watchEffect } from 'vue';
 import { createRouter, createWebHistory } from 'vue-router';
 import { t } from './i18n.js';
 import AdminDashboardPage from './pages/AdminDashboardPage.vue';
@@ -8,6 +8,7 @@ import AttendancesPage from './pages/AttendancesPage.vue';
 import LandingPage from './pages/LandingPage.vue';
 import LoginPage from './pages/LoginPage.vue';
 import NotFoundPage from './pages/NotFoundPage.vue';
+import PeoplePage from './pages/PeoplePage.vue';
 import { ensureSession, homeOf, safeRedirect, user } from './session.js';
 
 const routes = [
@@ -19,6 +20,7 @@ const routes = [
     component: AdminDashboardPage,
     meta: { title: 'title.dashboard', signedIn: true, role: 'admin' },
   },
+  { path: '/admin/people', component: PeoplePage, meta: { title: 'title.people', signedIn: true, role: 'admin' } },
   { path: '/:rest(.*)*', component: NotFoundPage, meta: { title: 'title.notFound' } },
 ];
 
@@ -31,7 +33,6 @@ async function guard(to) {
 
 /** A screen reader hears the new page, and the keyboard starts at its top. */
 async function announce(to, from) {
-  document.title = t(to.meta.title);
   if (!from.matched.length || to.path === from.path) return;
   await nextTick();
   document.querySelector('main')?.focus({ preventScroll: true });
@@ -41,10 +42,15 @@ export function createAppRouter() {
   const router = createRouter({
     history: createWebHistory(),
     routes,
-    scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+    // Another filter of the same page is no reason to jump.
+    scrollBehavior: (to, from, saved) => saved ?? (to.path !== from.path && { top: 0 }),
   });
   router.beforeEach(guard);
   router.afterEach(announce);
+  watchEffect(() => {
+    const { title } = router.currentRoute.value.meta;
+    if (title) document.title = t(title);
+  });
   watch(user, (someone) => {
     const { meta, fullPath } = router.currentRoute.value;
     if (!someone && meta.signedIn) router.replace({ path: '/login', query: { redirect: fullPath } });

@@ -6,8 +6,9 @@ import { t } from './i18n.js';
 const SHOWN = 4;
 const LIFE_MS = 7000;
 let nextId = 1;
+let held = false;
 
-/** @type {{id: number, title: string, detail: string, node: number|null}[]} newest last */
+/** @type {{id: number, title: string, detail: string, node: number|null, until: number}[]} newest last */
 export const toasts = shallowReactive([]);
 
 export function dismiss(id) {
@@ -15,12 +16,27 @@ export function dismiss(id) {
   if (index >= 0) toasts.splice(index, 1);
 }
 
+function expire(id) {
+  if (!held) dismiss(id);
+}
+
+/** While somebody reads them, with pointer or keyboard, none goes; afterwards those whose time was over do. */
+export function hold() {
+  held = true;
+}
+
+export function release() {
+  held = false;
+  const now = Date.now();
+  toasts.filter(({ until }) => until <= now).forEach(({ id }) => dismiss(id));
+}
+
 export function toast(title, detail = '', node = null) {
   const id = nextId;
   nextId += 1;
-  toasts.push({ id, title, detail, node });
+  toasts.push({ id, title, detail, node, until: Date.now() + LIFE_MS });
   if (toasts.length > SHOWN) toasts.shift();
-  setTimeout(() => dismiss(id), LIFE_MS);
+  setTimeout(() => expire(id), LIFE_MS);
 }
 
 /** What an attendance event says to a person. */

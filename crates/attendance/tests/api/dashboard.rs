@@ -31,7 +31,7 @@ async fn without_a_build_the_page_names_the_command() {
 #[tokio::test]
 async fn every_page_is_the_dashboard_under_a_strict_policy() {
     let node = built().await.node;
-    for path in ["/", "/login", "/attendances", "/admin/dashboard"] {
+    for path in ["/", "/login", "/attendances", "/admin/dashboard", "/admin/people"] {
         let reply = node.get(path).send().await;
         assert_eq!((reply.status, reply.text.contains("Pages")), (200, true), "{path}");
         let policy = reply.header("content-security-policy");

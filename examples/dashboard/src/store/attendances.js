@@ -16,7 +16,7 @@
  * @property {number} version counts the changes from 1
  */
 
-/** @typedef {'created'|'updated'|'filled'|'known'|'repeat'|'stale'} Outcome */
+/** @typedef {'created'|'updated'|'filled'|'known'|'repeat'|'stale'|'left'|'foreign'|'unclear'} Outcome */
 
 /** Remembered event ids; older ones are still recognised by their version. */
 const REMEMBERED = 1000;
@@ -50,13 +50,17 @@ export function tally(records) {
 /**
  * A list that events and fetched pages are merged into.
  * @param {Map<number, Attendance>} rows where the records live; pass a reactive map to see changes
+ * @param {(record: Attendance, held: boolean) => boolean|undefined} accepts which records belong to the list;
+ *   undefined means that only the database can tell
  */
-export function createBook(rows = new Map()) {
+export function createBook(rows = new Map(), accepts = () => true) {
   const seen = new Set();
   /** @type {Map<number, number>} id to the moment an event last changed it */
   const touched = new Map();
   /** @type {Map<number, number>} id to the newest version held in full, not pieced together from a public copy */
   const fullAt = new Map();
+  /** @type {Map<number, number>} id to the version with which a record did not belong here (any more) */
+  const elsewhere = new Map();
   let moment = 0;
 
   function remember(eventId) {
@@ -68,25 +72,41 @@ export function createBook(rows = new Map()) {
 
   function hold(record) {
     if (isFull(record)) fullAt.set(record.id, record.version);
+    elsewhere.delete(record.id);
     rows.set(record.id, keepDetails(record, rows.get(record.id)));
-  }
-
-  function put(record) {
-    moment += 1;
-    touched.set(record.id, moment);
-    hold(record);
   }
 
   function forget(id) {
     for (const map of [rows, touched, fullAt]) map.delete(id);
   }
 
+  /** A fetch under way may still bring what has just left: the version that left is remembered. */
+  function sendAway({ id, version }) {
+    forget(id);
+    elsewhere.delete(id);
+    elsewhere.set(id, version);
+    if (elsewhere.size > REMEMBERED) elsewhere.delete(elsewhere.keys().next().value);
+  }
+
+  /** @returns {boolean|undefined} whether the record belongs here */
+  function put(record) {
+    const belongs = accepts(record, rows.has(record.id));
+    if (belongs === false) sendAway(record);
+    else if (belongs || rows.has(record.id)) {
+      moment += 1;
+      touched.set(record.id, moment);
+      hold(record);
+    }
+    return belongs;
+  }
+
   /** @returns {Outcome} */
   function judge(record, repeated) {
     const held = rows.get(record.id);
-    if (held && record.version < held.version) return 'stale';
-    if (held && record.version === held.version) {
-      if (isFull(record) && (fullAt.get(record.id) ?? 0) < record.version) return 'filled';
+    const known = held?.version ?? elsewhere.get(record.id) ?? 0;
+    if (record.version < known) return 'stale';
+    if (record.version === known) {
+      if (held && isFull(record) && (fullAt.get(record.id) ?? 0) < record.version) return 'filled';
       return repeated ? 'repeat' : 'known';
     }
     if (repeated) return 'repeat';
@@ -96,18 +116,22 @@ export function createBook(rows = new Map()) {
   /**
    * One event from a channel.
    * @returns {Outcome} created, updated: news; filled: the private copy of something held; known: first
-   *   heard of something a fetch brought earlier; repeat, stale: dropped
+   *   heard of something a fetch brought earlier; repeat, stale: dropped; left: it belongs here no longer;
+   *   foreign: it never did; unclear: only a fetch can tell
    */
   function apply({ event_id: eventId, attendance }) {
+    const held = rows.has(attendance.id);
     const outcome = judge(attendance, remember(eventId));
-    if (outcome === 'created' || outcome === 'updated' || outcome === 'filled') put(attendance);
-    return outcome;
+    if (outcome !== 'created' && outcome !== 'updated' && outcome !== 'filled') return outcome;
+    const belongs = put(attendance);
+    if (belongs === false) return held ? 'left' : 'foreign';
+    return belongs === undefined ? 'unclear' : outcome;
   }
 
-  /** One record from REST: the answer to a check-in, or a further page. */
+  /** One record from REST: the answer to a check-in, a correction, or a further page. */
   function merge(record) {
-    const held = rows.get(record.id);
-    if (!held || record.version >= held.version) put(record);
+    const known = rows.get(record.id)?.version ?? elsewhere.get(record.id) ?? 0;
+    if (record.version >= known) put(record);
   }
 
   /**
@@ -121,10 +145,12 @@ export function createBook(rows = new Map()) {
       if (!fetched.has(id) && !changedSince(id)) forget(id);
     }
     for (const [id, record] of fetched) {
-      if (changedSince(id)) merge(record);
-      else hold(record);
+      const newest = changedSince(id) ? rows.get(id).version : elsewhere.get(id) ?? 0;
+      if (record.version >= newest) hold(record);
     }
   }
 
-  return { rows, apply, merge, replace, mark: () => moment };
+  const isComplete = (id) => fullAt.get(id) === rows.get(id)?.version;
+
+  return { rows, apply, merge, replace, isComplete, mark: () => moment };
 }

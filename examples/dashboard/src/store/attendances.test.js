@@ -147,3 +147,57 @@ test('the counters follow from the rows', () => {
   const rows = [record(), record({ status: 'late' }), record({ status: 'late', check_out: '2026-11-23T09:00:00.000000Z' })];
   assert.deepEqual(tally(rows), { present: 1, late: 2, checked_out: 1, open: 2, total: 3 });
 });
+
+const today = (one) => one.date === '2026-11-23';
+const moved = (version) => record({ version, date: '2026-11-22', check_in: '2026-11-22T01:00:00.000000Z' });
+
+test('a record that a correction moves to another day leaves the list, and comes back with the next', () => {
+  const book = createBook(new Map(), today);
+  book.replace([full()], book.mark());
+  assert.equal(book.apply(event('b', moved(2))), 'left');
+  assert.equal(book.rows.size, 0);
+  assert.equal(book.apply(event('a', record())), 'stale', 'its earlier version stays away');
+  assert.equal(book.apply(event('c', full({ version: 3 }))), 'updated');
+  assert.equal(book.rows.get(7).version, 3);
+});
+
+test('a fetch that began before a record left does not bring it back', () => {
+  const book = createBook(new Map(), today);
+  book.replace([full()], book.mark());
+  const mark = book.mark();
+  book.apply(event('b', moved(2)));
+  book.replace([full()], mark);
+  assert.equal(book.rows.size, 0);
+  assert.equal(book.apply(event('d', moved(3))), 'foreign');
+  book.replace([full({ version: 2 })], mark);
+  assert.equal(book.rows.size, 0);
+  book.replace([full({ version: 4 })], book.mark());
+  assert.equal(book.rows.get(7).version, 4);
+});
+
+test('an event about another list is told once, and changes nothing', () => {
+  const book = createBook(new Map(), today);
+  assert.equal(book.apply(event('a', moved(1))), 'foreign');
+  assert.equal(book.apply(event('a', moved(1))), 'repeat');
+  assert.equal(book.rows.size, 0);
+});
+
+test('what only the database can tell is left to it, and what is held stays', () => {
+  const book = createBook(new Map(), () => undefined);
+  assert.equal(book.apply(event('a', record())), 'unclear');
+  assert.equal(book.rows.size, 0);
+  book.replace([full()], book.mark());
+  assert.equal(book.apply(event('b', record({ version: 2 }))), 'unclear');
+  assert.equal(book.rows.get(7).version, 2);
+});
+
+test('the public copy of a correction is known to be incomplete until the record was asked for', () => {
+  const book = createBook();
+  book.replace([full()], book.mark());
+  assert.ok(book.isComplete(7));
+  book.apply(event('b', record({ version: 2 })));
+  assert.ok(!book.isComplete(7));
+  book.merge(full({ version: 2, notes: 'Train' }));
+  assert.ok(book.isComplete(7));
+  assert.equal(book.rows.get(7).notes, 'Train');
+});
