@@ -18,10 +18,12 @@ APP = {"id": "424242", "key": "testkey0123456789abc", "secret": "testsecret01234
 
 
 class Gema:
-    """One running broadcast server, as a context. Keywords become variables of its environment."""
+    """One running broadcast server, as a context. Keywords become variables of its environment. With the role `serve` it
+    is everything in one process, on a fresh database with the seeded admin; `api` is the port of the attendance API then.
+    """
 
-    def __init__(self, **variables):
-        self.variables = variables
+    def __init__(self, role="broadcast", **variables):
+        self.role, self.variables = role, variables
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="gema-")
@@ -29,17 +31,27 @@ class Gema:
         environment = {"PATH": os.environ["PATH"], "REVERB_APP_ID": APP["id"], "REVERB_APP_KEY": APP["key"],
                        "REVERB_APP_SECRET": APP["secret"], **self.variables}
         # The kernel picks the port, so nothing can clash.
+        command = [BINARY, self.role, "--host", "127.0.0.1", "--port", "0"]
+        if self.role == "serve":
+            subprocess.run([BINARY, "migrate", "--seed"], cwd=self.folder.name, env=environment, check=True,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            command += ["--app-port", "0"]
         with self.log_path.open("w") as log:
-            self.process = subprocess.Popen([BINARY, "broadcast", "--host", "127.0.0.1", "--port", "0"],
-                                            cwd=self.folder.name, env=environment, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(command, cwd=self.folder.name, env=environment, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=subprocess.STDOUT)
+        self.port = self.announced("broadcast server")
+        if self.role == "serve":
+            self.api = self.announced("attendance API")
+        return self
+
+    def announced(self, what):
+        """The port of a listener, once the server has said it."""
         end = time.monotonic() + PATIENCE
-        while not (found := re.search(r"broadcast server on http://[^:]+:(\d+)\b.*\n", self.log())):
+        while not (found := re.search(what + r" on http://[^:]+:(\d+)\b.*\n", self.log())):
             assert self.process.poll() is None, f"gema ended before it was ready:\n{self.log()}"
             assert time.monotonic() < end, f"gema is not ready after {PATIENCE} s:\n{self.log()}"
             time.sleep(0.01)
-        self.port = int(found[1])
-        return self
+        return int(found[1])
 
     def log(self):
         """What the process has written so far."""

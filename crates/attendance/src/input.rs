@@ -48,6 +48,7 @@ impl Input {
         }
         match serde_json::from_slice(&body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(Value::Null) => Ok(Self(Map::new())),
             Ok(_) => Err(Error::Malformed("a JSON object is expected".into())),
             Err(error) => Err(Error::Malformed(format!(
                 "it is neither JSON ({error}) nor marked as a form (application/x-www-form-urlencoded)"

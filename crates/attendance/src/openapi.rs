@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{Modify, ToSchema};
+use utoipa::openapi::{
+    Content, KnownFormat, Object, OneOf, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
+};
+use utoipa::{Modify, PartialSchema, ToSchema};
 
 use crate::session::SESSION_COOKIE;
 
@@ -39,6 +41,21 @@ pub(crate) struct Errors {
     pub message: String,
     pub errors: BTreeMap<String, Vec<String>>,
 }
+
+/// A calendar date in a query. An empty one counts as absent, as everywhere in Laravel.
+pub(crate) struct Day;
+
+impl PartialSchema for Day {
+    fn schema() -> RefOr<Schema> {
+        let date = Object::builder()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
+        let empty = Object::builder().schema_type(Type::String).max_length(Some(0));
+        Schema::OneOf(OneOf::builder().item(date).item(empty).build()).into()
+    }
+}
+
+impl ToSchema for Day {}
 
 /// The kinds of login, by the names that `security(..)` uses.
 struct Logins;

@@ -5,6 +5,7 @@ use utoipa::IntoParams;
 use crate::auth::Caller;
 use crate::domain::Status;
 use crate::error::Error;
+use crate::openapi::Day;
 use crate::routes::query::{Params, Q_LIMIT};
 use crate::store::Filter;
 
@@ -16,14 +17,11 @@ pub(super) struct Filters {
     /// Of this person.
     user_id: Option<i64>,
     /// Of this working day.
-    #[param(format = Date)]
-    date: Option<String>,
+    date: Option<Day>,
     /// First working day.
-    #[param(format = Date)]
-    from: Option<String>,
+    from: Option<Day>,
     /// Last working day.
-    #[param(format = Date)]
-    to: Option<String>,
+    to: Option<Day>,
     /// Whose check-in this node took.
     node_id: Option<i64>,
     /// Only these.

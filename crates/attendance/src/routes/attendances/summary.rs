@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::auth::Caller;
 use crate::domain::Invalid;
 use crate::error::Error;
-use crate::openapi::Errors;
+use crate::openapi::{Day, Errors};
 use crate::routes::query::Params;
 use crate::state::App;
 use crate::store::{By, Summary, Totals};
@@ -24,14 +24,11 @@ const DAYS: i32 = 366;
 #[expect(dead_code, reason = "describes the fields that are read one by one")]
 struct Asked {
     /// A working day; today without it and without a range.
-    #[param(format = Date)]
-    date: Option<String>,
+    date: Option<Day>,
     /// First working day of a range of at most 366.
-    #[param(format = Date)]
-    from: Option<String>,
+    from: Option<Day>,
     /// Last working day of the range.
-    #[param(format = Date)]
-    to: Option<String>,
+    to: Option<Day>,
     /// What the entries of a range stand for: `day` without it.
     by: Option<By>,
 }

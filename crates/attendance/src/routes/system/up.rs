@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the node can serve.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Status {
+pub(crate) struct Health {
     /// `ok`, or what is missing.
     status: &'static str,
 }
@@ -26,14 +26,14 @@ pub(crate) struct Status {
     get,
     path = "/up",
     tag = "Operation",
-    responses((status = 200, body = Status), (status = 503, body = Status)),
+    responses((status = 200, body = Health), (status = 503, body = Health)),
 )]
-pub(crate) async fn up(State(app): State<App>) -> (StatusCode, Json<Status>) {
+pub(crate) async fn up(State(app): State<App>) -> (StatusCode, Json<Health>) {
     match timeout(PATIENCE, app.store.ping()).await {
-        Ok(Ok(())) => (StatusCode::OK, Json(Status { status: "ok" })),
+        Ok(Ok(())) => (StatusCode::OK, Json(Health { status: "ok" })),
         answer => {
             tracing::error!(?answer, "The database does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(Status { status: "database unavailable" }))
+            (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "database unavailable" }))
         }
     }
 }
