@@ -12,8 +12,8 @@ from kit import Gema
 HERE = pathlib.Path(__file__).parent
 # The routes that end the login which the other requests need, and those whose answers the throttle gives.
 OTHERS = ["/api/logout", "/logout", "/login", "/api/login"]
-# What is made up for each operation; `make fuzz`-like runs raise it.
-EXAMPLES = os.environ.get("GEMA_OPENAPI_EXAMPLES", "15")
+# How much is made up for each operation, beside what its description suggests.
+EXAMPLES = os.environ.get("GEMA_OPENAPI_EXAMPLES", "8")
 
 
 def post(url, body):

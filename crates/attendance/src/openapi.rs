@@ -9,7 +9,8 @@ use serde::Serialize;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    Content, KnownFormat, Object, OneOf, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
+    Content, KnownFormat, Object, OneOf, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
+    SchemaFormat, Type,
 };
 use utoipa::{Modify, PartialSchema, ToSchema};
 
@@ -23,7 +24,7 @@ use crate::session::SESSION_COOKIE;
         description = "Check-ins and check-outs that every open dashboard follows. Errors have Laravel's shape.",
         license(name = "MIT")
     ),
-    components(schemas(Message, Errors)),
+    components(schemas(Message, Errors, Day)),
     modifiers(&Logins)
 )]
 pub(crate) struct Description;

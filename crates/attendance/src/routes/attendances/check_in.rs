@@ -35,7 +35,10 @@ struct Notes {
     post,
     path = "/api/attendances/check-in",
     tag = "Attendances",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters; a repeat gets the first answer")),
+    params((
+        "Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        pattern = "^[!-~]([ -~]*[!-~])?$", description = "A repeat with the same one gets the first answer"
+    )),
     request_body = Option<Notes>,
     responses(
         (status = 201, body = Attendance),
