@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gema_client::Publisher;
 use gema_cluster::redis::Address;
+use gema_metrics::Board;
 use gema_protocol::app::Credentials;
 use gema_tls::Acceptor;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub queue: Queue,
     /// Settings of the worker.
     pub worker: WorkerConfig,
+    /// Where the role shows what it does.
+    pub board: Board,
 }
 
 /// Where the Redis of the nodes is, and how our keys are told from those of others in it.
@@ -133,6 +136,7 @@ impl Config {
             redis: None,
             queue: Queue::Database,
             worker: WorkerConfig::default(),
+            board: Board::default(),
         }
     }
 

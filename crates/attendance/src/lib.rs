@@ -16,6 +16,7 @@ mod domain;
 mod error;
 mod http;
 mod input;
+mod metrics;
 mod openapi;
 mod password;
 mod proxies;

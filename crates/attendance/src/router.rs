@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use crate::csrf::{guard_api, guard_web};
 use crate::dashboard;
 use crate::error::Error;
+use crate::metrics::count;
 use crate::openapi::{self, Description};
 use crate::routes::{attendances, broadcasting, sessions, system, tokens, users};
 use crate::state::App;
@@ -43,6 +44,7 @@ pub(crate) fn router(app: App) -> Router {
         .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(default_header(header::REFERRER_POLICY, HeaderValue::from_static("same-origin")))
         .layer(default_header(HeaderName::from_static("x-node-id"), node_id))
+        .layer(from_fn_with_state(Arc::clone(&app.counts), count))
         .with_state(app)
 }
 

@@ -15,6 +15,7 @@ use crate::config::{Config, Queue};
 use crate::domain::WorkingDay;
 use crate::error::{Error, StartError};
 use crate::http::{self, Bounds};
+use crate::metrics::{Counts, OnShow};
 use crate::password::Passwords;
 use crate::queue::{Feed, List, Teller};
 use crate::redis::Redis;
@@ -72,18 +73,19 @@ async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     warn_about_demo_account(&app).await;
+    let on_show = OnShow::start(&app.config.board, &app.store, app.redis.as_ref(), &app.counts);
     let (end, ended) = watch::channel(false);
     let worker = app
         .config
         .worker
         .in_process
-        .then(|| start_worker(&app.config, &app.store, list, ended))
+        .then(|| start_worker(&app.config, &app.store, &app.counts, list, ended))
         .transpose()?;
     let sweeper = tokio::spawn(sweep(app.clone()));
 
     let drain = app.config.worker.drain;
     let bounds = Bounds { connections: CONNECTIONS, headers: HEADERS, stall: STALL, drain };
-    http::serve(listener, app.config.tls.clone(), router(app.clone()), bounds, shutdown).await;
+    http::serve(listener, app.config.tls.clone(), router(app.clone()), bounds, on_show.until(shutdown)).await;
     // The worker outlives the last request, so that events of the last check-ins still go out.
     end.send_replace(true);
     if let Some(worker) = worker
@@ -92,6 +94,7 @@ async fn serve(
         tracing::error!(%error, "The worker broke off; its events go out at the next start");
     }
     sweeper.abort();
+    drop(on_show);
     app.store.close().await;
     drop(app);
     if let Some(teller) = teller {
@@ -112,8 +115,10 @@ pub async fn run_worker(
     let (end, ended) = watch::channel(false);
     let redis = config.redis.clone().map(Redis::start);
     let list = List::of(config.queue, config.redis.as_ref(), redis.as_ref());
-    let running = start_worker(&config, &store, list, ended)?;
-    shutdown.await;
+    let counts = Arc::default();
+    let on_show = OnShow::start(&config.board, &store, redis.as_ref(), &counts);
+    let running = start_worker(&config, &store, &counts, list, ended)?;
+    on_show.until(shutdown).await;
     end.send_replace(true);
     if let Err(error) = running.await {
         tracing::error!(%error, "The worker broke off; its events go out at the next start");
@@ -128,23 +133,31 @@ async fn build(config: Config, address: SocketAddr) -> Result<Node, StartError> 
     let store = Store::open(&config.database).await?;
     let redis = config.redis.clone().map(Redis::start);
     let list = List::of(config.queue, config.redis.as_ref(), redis.as_ref());
-    let (bell, teller) = bell(&config, &store, list.as_ref())?;
+    let counts = Arc::default();
+    let (bell, teller) = bell(&config, &store, &counts, list.as_ref())?;
     let store = store.ringing(bell);
     let passwords = Passwords::new().await.map_err(|error| StartError::Setting(error.to_string()))?;
-    let app = Arc::new(State { config, store, redis, working_day, passwords, address });
+    let app = Arc::new(State { config, store, counts, redis, working_day, passwords, address });
     Ok(Node { app, list, teller })
 }
 
 /// What commits ring.
-fn bell(config: &Config, store: &Store, list: Option<&List>) -> Result<(Bell, Option<Teller>), StartError> {
+fn bell(
+    config: &Config,
+    store: &Store,
+    counts: &Arc<Counts>,
+    list: Option<&List>,
+) -> Result<(Bell, Option<Teller>), StartError> {
     let (list, teller) = list.map(|list| Teller::start(list.clone())).unzip();
-    let at_once = (config.queue == Queue::Sync).then(|| worker(config, store)).transpose()?.map(Arc::new);
+    let at_once =
+        (config.queue == Queue::Sync).then(|| worker(config, store, counts)).transpose()?.map(Arc::new);
     Ok((Bell { list, at_once, ..Bell::default() }, teller))
 }
 
 fn start_worker(
     config: &Config,
     store: &Store,
+    counts: &Arc<Counts>,
     list: Option<List>,
     end: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, StartError> {
@@ -152,14 +165,15 @@ fn start_worker(
         Queue::Redis => Feed::of_rows(list, redis, store.clone()),
         Queue::Database | Queue::Sync => Feed::of_tokens(list, redis),
     });
-    Ok(tokio::spawn(worker(config, store)?.run(feed, end)))
+    Ok(tokio::spawn(worker(config, store, counts)?.run(feed, end)))
 }
 
-fn worker(config: &Config, store: &Store) -> Result<Worker, StartError> {
+fn worker(config: &Config, store: &Store, counts: &Arc<Counts>) -> Result<Worker, StartError> {
     Ok(Worker {
         store: store.clone(),
         publisher: config.publisher.clone(),
         config: config.worker.clone(),
+        counts: Arc::clone(counts),
         wake: Arc::clone(&store.bell().wake),
         is_fed: config.queue == Queue::Redis,
         name: format!("node-{}:{}", config.node_id, secret::random()?),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::domain::WorkingDay;
+use crate::metrics::Counts;
 use crate::password::Passwords;
 use crate::redis::Redis;
 use crate::store::{Store, Writer};
@@ -17,6 +18,7 @@ pub(crate) type App = Arc<State>;
 pub(crate) struct State {
     pub config: Config,
     pub store: Store,
+    pub counts: Arc<Counts>,
     /// What is quick and may be lost, if there is a Redis for it.
     pub redis: Option<Redis>,
     pub working_day: WorkingDay,

@@ -14,6 +14,7 @@ use tokio::time::{interval_at, sleep, timeout};
 
 use crate::config::WorkerConfig;
 use crate::domain::{PUBLIC_CHANNEL, private_channel};
+use crate::metrics::Counts;
 use crate::queue::Feed;
 use crate::store::{Among, Claim, Job, Store};
 
@@ -26,6 +27,7 @@ pub(crate) struct Worker {
     pub store: Store,
     pub publisher: Publisher,
     pub config: WorkerConfig,
+    pub counts: Arc<Counts>,
     /// Rung after each commit that added a row.
     pub wake: Arc<Notify>,
     /// Whether a list says which rows there are.
@@ -229,6 +231,7 @@ impl Worker {
     async fn attempt(&self, job: Job) -> Outcome {
         match self.publish(&job).await {
             Ok(()) => {
+                self.counts.published.add(1);
                 if let Err(error) = self.store.finish(job.id).await {
                     // Its lease will run out and it will be sent again, with the same event id.
                     tracing::error!(%error, event_id = job.event_id, "A published event stays in the outbox");
@@ -271,8 +274,10 @@ impl Worker {
     async fn failed(&self, mut job: Job, error: &PublishError) -> Outcome {
         let transient = error.is_transient();
         if transient {
+            self.counts.postponed.add(1);
             job.postponed = job.postponed.saturating_add(1);
         } else {
+            self.counts.refused.add(1);
             job.attempts = job.attempts.saturating_add(1);
         }
         let pause = if transient { self.backoff(job.postponed) } else { self.refused_backoff(job.attempts) };
@@ -280,7 +285,10 @@ impl Worker {
         let stored =
             if is_last { self.give_up(&job, error).await } else { self.put_back(&job, error, pause).await };
         match stored {
-            Ok(()) if is_last => return Outcome::GivenUp,
+            Ok(()) if is_last => {
+                self.counts.given_up.add(1);
+                return Outcome::GivenUp;
+            }
             Ok(()) => {}
             Err(error) => {
                 let event_id = job.event_id;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use gema_metrics::{Board, Tally};
 use gema_tls::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use crate::api::router;
 use crate::app::Apps;
@@ -24,7 +25,7 @@ use crate::cluster::Cluster;
 use crate::config::{Config, ConfigError};
 use crate::drain::{self, Summary};
 use crate::in_place::InPlace;
-use crate::metrics::{self, Site, Tally};
+use crate::metrics::Site;
 use crate::webhooks::{HttpPost, Running};
 
 /// Sockets that may wait to be accepted: room for everybody who comes back after a restart.
@@ -45,8 +46,8 @@ pub struct Server {
     shared: Arc<Shared>,
     /// Sends webhooks, if there is an app with some.
     post: Option<Arc<HttpPost>>,
-    /// Where metrics are asked for.
-    metrics: Option<TcpListener>,
+    /// Where it shows what it does.
+    board: Board,
 }
 
 /// What every request needs.
@@ -98,14 +99,14 @@ impl Server {
                 refusals: Tally::default(),
             }),
             post,
-            metrics: None,
+            board: Board::default(),
         })
     }
 
-    /// Shows metrics to whoever asks at this listener, over plain HTTP, as long as the server runs.
+    /// Shows on this board what it does, as long as it runs.
     #[must_use]
-    pub fn with_metrics(self, listener: TcpListener) -> Self {
-        Self { metrics: Some(listener), ..self }
+    pub fn with_metrics(self, board: Board) -> Self {
+        Self { board, ..self }
     }
 }
 
@@ -124,13 +125,12 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// once, and lets requests finish: see [`drain`]. Webhooks of all this are sent before it returns, as far as their time
 /// allows.
 pub async fn run(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Summary {
-    let Server { shared, post, metrics } = server;
+    let Server { shared, post, board } = server;
     if let Some(cluster) = &shared.config.cluster {
         shared.apps.all().for_each(|app| Cluster::join_redis(app, cluster));
     }
     let webhooks = Running::start(shared.apps.all(), &shared.config, post.as_ref());
-    let site = Arc::new(Site { shared: shared.clone(), waiting: webhooks.waiting() });
-    let _metrics = metrics.map(|at| AbortOnDropHandle::new(tokio::spawn(metrics::serve(site, at))));
+    let _shown = board.show(Arc::new(Site { shared: shared.clone(), waiting: webhooks.waiting() }));
     tokio::select! {
         () = accept_all(&shared, &listener) => {}
         () = sweep_caches(&shared) => {}

@@ -11,6 +11,7 @@ mod descriptors;
 mod failure;
 mod listen;
 mod logging;
+mod metrics;
 mod shutdown;
 mod start;
 mod tls;

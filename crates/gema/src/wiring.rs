@@ -14,11 +14,11 @@ use gema_protocol::rate_limit::Rate;
 use gema_protocol::webhook::{Filter, Kind};
 use gema_tls::Acceptor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::net::TcpListener;
 
 use crate::database::database;
 use crate::failure::Failure;
 use crate::listen::from_here;
+use crate::metrics::Metrics;
 use crate::settings::{
     App, AppProfile, ClientEventSenders, Process, Queue, RedisScheme, Roles, Scheme, Settings, TerminateCode,
 };
@@ -36,7 +36,7 @@ pub(crate) fn broadcast(
     settings: &Settings,
     tls: Option<Acceptor>,
     drain: Duration,
-    metrics: Option<TcpListener>,
+    metrics: &Metrics,
 ) -> Result<gema_broadcast::Server, Failure> {
     let process = &settings.process;
     let app = |(credentials, app): &(Credentials, App)| {
@@ -55,10 +55,7 @@ pub(crate) fn broadcast(
         if process.scaling_enabled || process.drain_seconds.is_some() { drain } else { Duration::ZERO };
     config.cluster = if process.scaling_enabled { Some(cluster(process)?) } else { None };
     let server = gema_broadcast::Server::new(config).map_err(|error| error.to_string())?;
-    Ok(match metrics {
-        Some(listener) => server.with_metrics(listener),
-        None => server,
-    })
+    Ok(server.with_metrics(metrics.board.clone()))
 }
 
 /// How long a stopping process gives to what is under way.
@@ -231,7 +228,11 @@ impl Listeners {
 }
 
 /// What the attendance API and the worker need.
-pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_attendance::Config, Failure> {
+pub(crate) fn attendance(
+    settings: &Settings,
+    at: &Listeners,
+    metrics: &Metrics,
+) -> Result<gema_attendance::Config, Failure> {
     let process = &settings.process;
     let Some((credentials, _)) = settings.apps.first() else {
         return Err("there is no app: run `gema init`".to_owned().into());
@@ -250,6 +251,7 @@ pub(crate) fn attendance(settings: &Settings, at: &Listeners) -> Result<gema_att
     config.session_lifetime = Duration::from_secs(60 * process.session_minutes.get::<u64>());
     config.redis = attendance_redis(process)?;
     config.dashboard_dir = Some(process.dashboard_dir.clone());
+    config.board = metrics.board.clone();
     config.queue = queue(process);
     config.worker.tries = process.queue_tries.get();
     config.worker.backoff = Duration::from_secs(process.queue_backoff.get());

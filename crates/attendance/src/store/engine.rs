@@ -2,6 +2,7 @@
 //! `mysql.rs`, what is said to them in `query.rs`.
 
 use std::io::{Error as IoError, ErrorKind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -60,12 +61,22 @@ impl Pool {
             Self::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
             Self::MySql(pool) => pool.acquire().await.map(Connection::MySql),
         }
+        .map_err(counted)
+    }
+
+    /// How many connections are open, and how many of them idle.
+    pub(super) fn connections(&self) -> (usize, usize) {
+        let (open, idle) = match self {
+            Self::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Self::MySql(pool) => (pool.size(), pool.num_idle()),
+        };
+        (usize::try_from(open).unwrap_or(usize::MAX), idle)
     }
 
     pub(super) async fn begin(&self, bell: Bell) -> Result<Tx<'static>, sqlx::Error> {
         let begun = match self {
-            Self::Sqlite(pool) => Begun::Sqlite(pool.begin_with(BEGIN).await?),
-            Self::MySql(pool) => Begun::MySql(bounded(pool.begin()).await?),
+            Self::Sqlite(pool) => Begun::Sqlite(pool.begin_with(BEGIN).await.map_err(counted)?),
+            Self::MySql(pool) => Begun::MySql(bounded(pool.begin()).await.map_err(counted)?),
         };
         Ok(Tx { begun, bell, added: Vec::new() })
     }
@@ -96,8 +107,8 @@ impl Connection {
     /// For transactions that add no event.
     pub(super) async fn begin(&mut self) -> Result<Tx<'_>, sqlx::Error> {
         let begun = match self {
-            Self::Sqlite(connection) => Begun::Sqlite(connection.begin_with(BEGIN).await?),
-            Self::MySql(connection) => Begun::MySql(bounded(connection.begin()).await?),
+            Self::Sqlite(connection) => Begun::Sqlite(connection.begin_with(BEGIN).await.map_err(counted)?),
+            Self::MySql(connection) => Begun::MySql(bounded(connection.begin()).await.map_err(counted)?),
         };
         Ok(Tx { begun, bell: Bell::default(), added: Vec::new() })
     }
@@ -106,9 +117,10 @@ impl Connection {
 impl Tx<'_> {
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         match self.begun {
-            Begun::Sqlite(tx) => tx.commit().await?,
-            Begun::MySql(tx) => bounded(tx.commit()).await?,
+            Begun::Sqlite(tx) => tx.commit().await,
+            Begun::MySql(tx) => bounded(tx.commit()).await,
         }
+        .map_err(counted)?;
         self.bell.ring(&self.added).await;
         Ok(())
     }
@@ -146,6 +158,22 @@ impl<'a> From<&'a mut Tx<'_>> for Link<'a> {
             Begun::MySql(tx) => Self::MySql(tx),
         }
     }
+}
+
+/// What the database has failed since this process began; it has one database.
+static ERRORS: AtomicU64 = AtomicU64::new(0);
+
+/// Takes note of an error. A value that exists already is an answer and none.
+pub(super) fn counted(error: sqlx::Error) -> sqlx::Error {
+    if !error.as_database_error().is_some_and(|error| error.is_unique_violation()) {
+        ERRORS.fetch_add(1, Ordering::Relaxed);
+    }
+    error
+}
+
+/// How many there were.
+pub(super) fn errors() -> u64 {
+    ERRORS.load(Ordering::Relaxed)
 }
 
 /// A server across a network may never answer. The connection that was given up is closed when it comes back to the

@@ -128,6 +128,21 @@ impl Store {
         query("SELECT id FROM users LIMIT 1").first(&mut self.reader().await?).await.map(drop)
     }
 
+    /// How many connections are open, and how many of them idle.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let (open, idle) = self.read.connections();
+        match &self.write {
+            // The same pool.
+            Pool::MySql(_) => (open, idle),
+            Pool::Sqlite(_) => (open + self.write.connections().0, idle + self.write.connections().1),
+        }
+    }
+
+    /// How many statements and attempts to connect have failed in this process.
+    pub(crate) fn errors(&self) -> u64 {
+        engine::errors()
+    }
+
     /// Waits for what is running; SQLite then folds its write-ahead log back into the database file.
     pub(crate) async fn close(&self) {
         self.read.close().await;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::engine::Link;
 use super::{Attempts, Row, Store, Tx, query};
 use crate::domain::{Event, Stamp};
@@ -33,6 +35,17 @@ pub(crate) struct Claim<'a> {
     pub limit: usize,
     pub lease: Duration,
     pub among: Among<'a>,
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backlog {
+    /// Rows of the outbox.
+    pub waiting: i64,
+    /// Age of the oldest of them; none, if there is none.
+    pub oldest: Duration,
+    /// Rows of `failed_jobs`.
+    pub failed: i64,
 }
 
 /// Which rows of the outbox are asked for.
@@ -101,6 +114,23 @@ impl Store {
     /// The ids of rows that could be claimed now, oldest first, from the one after `after` on.
     pub(crate) async fn claimable(&self, after: i64, limit: usize) -> Result<Vec<i64>, sqlx::Error> {
         candidates(&mut self.reader().await?, Among::All, after, limit).await
+    }
+
+    /// How much waits, for whoever looks after it.
+    pub(crate) async fn backlog(&self) -> Result<Backlog, sqlx::Error> {
+        let row = query(
+            "SELECT (SELECT COUNT(*) FROM outbox) AS waiting, (SELECT MIN(created_at) FROM outbox) AS oldest,
+                    (SELECT COUNT(*) FROM failed_jobs) AS failed",
+        )
+        .one(&mut self.reader().await?)
+        .await?;
+        let oldest = row.maybe("oldest")?.and_then(|text| Stamp::from_stored(text).timestamp());
+        let age = oldest.map(|then| Timestamp::now().duration_since(then));
+        Ok(Backlog {
+            waiting: row.integer("waiting")?,
+            oldest: age.and_then(|age| age.try_into().ok()).unwrap_or_default(),
+            failed: row.integer("failed")?,
+        })
     }
 
     /// The oldest unfinished row of a record, whether it could be claimed or not.

@@ -7,7 +7,7 @@ use sqlx::query::Query as Bound;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Database, Decode, Encode, Row as _, Type, TypeInfo as _, ValueRef as _};
 
-use super::engine::{Link, bounded};
+use super::engine::{Link, bounded, counted};
 use super::mysql;
 use crate::domain::Stamp;
 
@@ -79,11 +79,11 @@ impl Query {
     pub(super) async fn execute(self, on: impl Into<Link<'_>>) -> Result<Done, sqlx::Error> {
         match on.into() {
             Link::Sqlite(connection) => {
-                let done = self.bound().execute(connection).await?;
+                let done = self.bound().execute(connection).await.map_err(counted)?;
                 Ok(Done { rows: done.rows_affected(), id: done.last_insert_rowid() })
             }
             Link::MySql(connection) => {
-                let done = bounded(self.bound().execute(connection)).await?;
+                let done = bounded(self.bound().execute(connection)).await.map_err(counted)?;
                 let id = i64::try_from(done.last_insert_id()).unwrap_or(i64::MAX);
                 Ok(Done { rows: done.rows_affected(), id })
             }
@@ -93,11 +93,11 @@ impl Query {
     pub(super) async fn all(self, on: impl Into<Link<'_>>) -> Result<Vec<Row>, sqlx::Error> {
         match on.into() {
             Link::Sqlite(connection) => {
-                let rows = self.bound().fetch_all(connection).await?;
+                let rows = self.bound().fetch_all(connection).await.map_err(counted)?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Link::MySql(connection) => {
-                let rows = bounded(self.bound().fetch_all(connection)).await?;
+                let rows = bounded(self.bound().fetch_all(connection)).await.map_err(counted)?;
                 Ok(rows.into_iter().map(Row::MySql).collect())
             }
         }

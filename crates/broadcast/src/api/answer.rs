@@ -1,6 +1,7 @@
 //! Answers of the HTTP API: JSON for success, plain text for errors, as the SDKs expect.
 
 use bytes::Bytes;
+use gema_metrics::Health;
 use gema_protocol::publish::PublishError;
 use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -146,9 +147,11 @@ pub(crate) fn not_confirmed() -> Answer {
     text(StatusCode::SERVICE_UNAVAILABLE, reason).with(header::RETRY_AFTER, "1")
 }
 
-/// 503: the server drains. Its balancer asks, and sends new clients elsewhere.
-pub(crate) fn draining() -> Answer {
-    Answer { status: StatusCode::SERVICE_UNAVAILABLE, ..json(&serde_json::json!({ "status": "draining" })) }
+/// 200, or 503 when new clients shall go elsewhere.
+pub(crate) fn health(health: Health) -> Answer {
+    let (status, body) = health.answer();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    Answer { status, ..json_bytes(body.into()) }
 }
 
 /// Plain text with any status.

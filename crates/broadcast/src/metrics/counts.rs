@@ -1,25 +1,6 @@
-//! What has happened since the start. Counters only grow; relaxed, for nothing is decided by them.
+//! What has happened since the start.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
-
-/// One number that grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    /// Counts so many more.
-    pub(crate) fn add(&self, count: usize) {
-        self.0.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    /// How many so far.
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use gema_metrics::Counter;
 
 /// What went in and out of one app.
 #[derive(Debug, Default)]
@@ -49,26 +30,4 @@ pub(crate) struct WebhookCounts {
     pub(crate) failed: Counter,
     /// Given up.
     pub(crate) dropped: Counter,
-}
-
-/// Counts by kind, where there are few kinds and little haste.
-#[derive(Debug)]
-pub(crate) struct Tally<K>(Mutex<BTreeMap<K, u64>>);
-
-impl<K> Default for Tally<K> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Ord + Copy> Tally<K> {
-    /// Counts one more of this kind.
-    pub(crate) fn add(&self, kind: K) {
-        *self.0.lock().entry(kind).or_default() += 1;
-    }
-
-    /// All kinds that came up, in their order.
-    pub(crate) fn all(&self) -> Vec<(K, u64)> {
-        self.0.lock().iter().map(|(kind, count)| (*kind, *count)).collect()
-    }
 }

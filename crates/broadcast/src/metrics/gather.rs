@@ -1,41 +1,29 @@
-//! Reads everything and writes the page.
+//! Reads everything and writes it to the page.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gema_cluster::node::Node;
+use gema_metrics::Page;
 use gema_protocol::channel::ChannelKind;
-use tokio::task::{spawn_blocking, yield_now};
+use tokio::task::yield_now;
 
 use super::Site;
 use super::counts::{Traffic, WebhookCounts};
-use super::page::Page;
-use super::process;
 use crate::app::App;
 
 /// Channels that are counted before other work may run.
 const AT_ONCE: usize = 1_000;
 
-/// The page as it is now.
-pub(super) async fn text(site: &Site) -> String {
-    let mut page = Page::default();
-    let version = [("version", env!("CARGO_PKG_VERSION"))];
-    page.gauge("gema_build_info", "Always 1; the label says which version runs.").sample(&version, 1);
-    let draining = u8::from(site.shared.is_ending());
-    page.gauge("gema_draining", "1 once the server has been told to stop.").sample(&[], draining);
+/// Everything as it is now.
+pub(super) async fn add(site: &Site, page: &mut Page) {
     let apps = Apps::of(site);
-    apps.connections(&mut page);
-    apps.channels(&mut page).await;
-    apps.traffic(&mut page);
-    requests(site, &mut page);
-    apps.webhooks(site, &mut page);
-    apps.cluster(&mut page);
-    // The kernel walks the table of open files, which takes milliseconds when there are many.
-    let page = spawn_blocking(|| {
-        process::add(&mut page);
-        page
-    });
-    page.await.map(Page::into_text).unwrap_or_default()
+    apps.connections(page);
+    apps.channels(page).await;
+    apps.traffic(page);
+    requests(site, page);
+    apps.webhooks(site, page);
+    apps.cluster(page);
 }
 
 fn requests(site: &Site, page: &mut Page) {

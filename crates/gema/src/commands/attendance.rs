@@ -12,7 +12,7 @@ use crate::logging::say;
 use crate::settings::{Inputs, Process, Roles, Scheme, Settings};
 use crate::shutdown::Shutdown;
 use crate::wiring::Listeners;
-use crate::{start, tls, wiring};
+use crate::{metrics, start, tls, wiring};
 
 /// How this role is called when it ends.
 pub(super) const ROLE: &str = "attendance API";
@@ -27,11 +27,12 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (listener, address) = bind(&settings.process)?;
+    let metrics = metrics::open(&settings.process)?;
     let tls = tls::open(&settings.process, Roles::ATTENDANCE)?;
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: None, attendance: Some(address), tls };
     wiring::check_redis(&settings.process, Roles::ATTENDANCE).await?;
-    let config = wiring::attendance(settings, &listeners)?;
+    let config = wiring::attendance(settings, &listeners, &metrics)?;
     let is_publishing = config.worker.in_process;
     let node = Node::open(config, address).await.map_err(|error| error.to_string())?;
     introduce(settings, address, listeners.scheme())?;

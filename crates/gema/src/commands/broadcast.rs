@@ -11,7 +11,7 @@ use crate::logging::say;
 use crate::settings::{Inputs, Process, Roles, Scheme, Settings};
 use crate::shutdown::Shutdown;
 use crate::wiring::Listeners;
-use crate::{start, tls, wiring};
+use crate::{metrics, start, tls, wiring};
 
 /// What the end of a server may take beyond the time that is set; it looks after its own time and is done before.
 pub(super) const LATE: Duration = Duration::from_secs(20);
@@ -26,13 +26,13 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (listener, address) = bind(&settings.process)?;
-    let metrics = bind_metrics(&settings.process)?;
+    let metrics = metrics::open(&settings.process)?;
     let tls = tls::open(&settings.process, Roles::BROADCAST)?;
     tls::keep_fresh(tls.as_ref())?;
     let listeners = Listeners { broadcast: Some(address), attendance: None, tls };
     let limit = wiring::drain(&settings.process);
     wiring::check_redis(&settings.process, Roles::BROADCAST).await?;
-    let server = wiring::broadcast(settings, listeners.tls.clone(), limit, metrics)?;
+    let server = wiring::broadcast(settings, listeners.tls.clone(), limit, &metrics)?;
     introduce(settings, address, listeners.scheme());
     let run = gema_broadcast::run(server, listener, shutdown.requested());
     say_end(&settings.process, shutdown.within(limit + LATE, run).await);
@@ -47,19 +47,6 @@ pub(super) fn bind(process: &Process) -> Result<(TcpListener, SocketAddr), Failu
         host_name: "REVERB_SERVER_HOST",
         port_name: "REVERB_SERVER_PORT",
     })
-}
-
-/// Listens where metrics are to be shown, and says where that is.
-pub(super) fn bind_metrics(process: &Process) -> Result<Option<TcpListener>, Failure> {
-    let Some(port) = &process.metrics_port else { return Ok(None) };
-    let (listener, address) = listen::bind(&Address {
-        host: &process.metrics_host,
-        port: port.get(),
-        host_name: "GEMA_METRICS_HOST",
-        port_name: "GEMA_METRICS_PORT",
-    })?;
-    say(process, &format!("metrics on http://{address}/metrics"));
-    Ok(Some(listener))
 }
 
 /// Says where the server listens and what it allows.

@@ -8,7 +8,7 @@ use crate::logging::say;
 use crate::settings::{Inputs, Roles, Settings};
 use crate::shutdown::Shutdown;
 use crate::wiring::Listeners;
-use crate::{start, tls, wiring};
+use crate::{metrics, start, tls, wiring};
 
 use super::{attendance, broadcast};
 
@@ -24,15 +24,15 @@ async fn serve(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     let (sockets, sockets_at) = broadcast::bind(process)?;
     let (api, api_at) = attendance::bind(process)?;
-    let metrics = broadcast::bind_metrics(process)?;
+    let metrics = metrics::open(process)?;
     let tls = tls::open(process, Roles::SERVE)?;
     tls::keep_fresh(tls.as_ref())?;
     let limit = wiring::drain(process);
     wiring::check_redis(process, Roles::SERVE).await?;
     // Requests and events of the API end first and have had their shares by then.
-    let server = wiring::broadcast(settings, tls.clone(), limit / 3, metrics)?;
+    let server = wiring::broadcast(settings, tls.clone(), limit / 3, &metrics)?;
     let listeners = Listeners { broadcast: Some(sockets_at), attendance: Some(api_at), tls };
-    let config = wiring::attendance(settings, &listeners)?;
+    let config = wiring::attendance(settings, &listeners, &metrics)?;
     let node = Node::open(config, api_at).await.map_err(|error| error.to_string())?;
     broadcast::introduce(settings, sockets_at, listeners.scheme());
     attendance::introduce(settings, api_at, listeners.scheme())?;

@@ -5,7 +5,7 @@ use crate::logging::say;
 use crate::settings::{Inputs, Roles, Settings};
 use crate::shutdown::Shutdown;
 use crate::wiring::Listeners;
-use crate::{start, wiring};
+use crate::{metrics, start, wiring};
 
 /// Works until a signal asks for the end.
 pub(crate) fn run(inputs: Inputs) -> Ended {
@@ -17,7 +17,8 @@ pub(crate) fn run(inputs: Inputs) -> Ended {
 async fn work(settings: &Settings) -> Ended {
     let shutdown = Shutdown::listen()?;
     wiring::check_redis(&settings.process, Roles::WORKER).await?;
-    let config = wiring::attendance(settings, &Listeners::default())?;
+    let metrics = metrics::open(&settings.process)?;
+    let config = wiring::attendance(settings, &Listeners::default(), &metrics)?;
     say(&settings.process, &format!("worker on {}", config.database));
     let limit = wiring::drain(&settings.process);
     let run = gema_attendance::run_worker(config, shutdown.requested());

@@ -60,11 +60,11 @@ settings! {
 
         /// Address that shows metrics, over plain HTTP: whoever reaches it can read them.
         metrics_host: String = "127.0.0.1",
-            Setting::named("GEMA_METRICS_HOST", "metrics.host").used_by(SOCKETS);
+            Setting::named("GEMA_METRICS_HOST", "metrics.host").used_by(SOCKETS.or(PUBLISHERS));
         /// Port for Prometheus (`/metrics`), with `/live` and `/ready`; 0 takes a free one. Unset: there are none, since
         /// several processes of one machine could not share a port that nobody asked for.
         metrics_port: Option<Port> = "",
-            Setting::named("GEMA_METRICS_PORT", "metrics.port").used_by(SOCKETS);
+            Setting::named("GEMA_METRICS_PORT", "metrics.port").used_by(SOCKETS.or(PUBLISHERS));
 
         /// PEM file with the certificate and its chain. With it and GEMA_TLS_KEY every listener speaks TLS, and TLS only.
         /// Both files are read again when they change, and on SIGHUP. Unset, the broadcast server takes the certificate

@@ -8,7 +8,7 @@ use super::page::Page;
 const TICKS: f64 = 100.0;
 
 /// Adds what can be read; what cannot is left out.
-pub(super) fn add(page: &mut Page) {
+pub(crate) fn add(page: &mut Page) {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     if let Some(bytes) = resident_bytes(&read("/proc/self/status")) {
         page.gauge("process_resident_memory_bytes", "Memory of the process in RAM.").sample(&[], bytes);

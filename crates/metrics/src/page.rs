@@ -3,31 +3,31 @@
 use std::fmt::{Display, Write as _};
 
 /// What the text is, for the `content-type`.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A page of metrics.
 #[derive(Debug, Default)]
-pub(super) struct Page(String);
+pub struct Page(String);
 
 /// Samples of one metric; each name comes once per page.
-pub(super) struct Family<'a> {
+pub struct Family<'a> {
     name: &'static str,
     page: &'a mut String,
 }
 
 impl Page {
     /// Something that goes up and down.
-    pub(super) fn gauge(&mut self, name: &'static str, help: &str) -> Family<'_> {
+    pub fn gauge(&mut self, name: &'static str, help: &str) -> Family<'_> {
         self.family(name, "gauge", help)
     }
 
     /// Something that only grows; its name ends with `_total`.
-    pub(super) fn counter(&mut self, name: &'static str, help: &str) -> Family<'_> {
+    pub fn counter(&mut self, name: &'static str, help: &str) -> Family<'_> {
         self.family(name, "counter", help)
     }
 
     /// The whole text.
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.0
     }
 
@@ -40,7 +40,7 @@ impl Page {
 
 impl Family<'_> {
     /// Adds a sample. Label names are ours; their values may be anything.
-    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
         self.page.push_str(self.name);
         for (at, (name, value)) in labels.iter().enumerate() {
             let before = if at == 0 { '{' } else { ',' };
