@@ -55,13 +55,7 @@ pub(crate) fn described() -> OpenApiRouter<App> {
         .routes(routes!(users::current))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::update, users::delete))
-        .routes(routes!(attendances::list))
-        .routes(routes!(attendances::summary))
-        .routes(routes!(attendances::export))
-        .routes(routes!(attendances::check_in))
-        .routes(routes!(attendances::check_out))
-        .routes(routes!(attendances::show, attendances::correct))
-        .routes(routes!(attendances::corrections))
+        .merge(records())
         .route_layer(from_fn(guard_api));
 
     // Signing in is the one place where GET shows a page and POST is the call.
@@ -79,6 +73,17 @@ pub(crate) fn described() -> OpenApiRouter<App> {
         .routes(routes!(system::up))
         .routes(routes!(system::config));
     api.merge(web).merge(open)
+}
+
+fn records() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(attendances::list))
+        .routes(routes!(attendances::summary))
+        .routes(routes!(attendances::export))
+        .routes(routes!(attendances::check_in))
+        .routes(routes!(attendances::check_out))
+        .routes(routes!(attendances::show, attendances::correct))
+        .routes(routes!(attendances::corrections))
 }
 
 fn json_text(text: &str) -> impl IntoResponse + use<> {
