@@ -11,6 +11,7 @@ mod garbage_keys;
 mod kinds;
 mod lives;
 mod nodes;
+mod plain;
 mod presence;
 mod queries;
 mod quota;
