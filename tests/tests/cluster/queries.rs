@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gema_cluster::engine::{Counts, Engine, Notice};
+use gema_cluster::engine::{Counts, Engine, Notice, Notices};
 use gema_cluster::entry::Origin;
 use gema_cluster::name::{Namespace, Partition};
 use gema_cluster::telling::{Telling, Told};
@@ -99,18 +99,18 @@ async fn command(server: &Redis, parts: &[&[u8]]) {
     assert_ne!(answer.first(), Some(&b'-'), "{}", String::from_utf8_lossy(&answer[..read]));
 }
 
-/// A Redis with one good fact, and an engine over it.
-async fn good_and() -> (Redis, Namespace, impl Engine) {
+/// A Redis with one good fact, and an engine over it, whose link lasts as long as somebody may read its notices.
+async fn good_and() -> (Redis, Namespace, impl Engine, Notices) {
     let server = Redis::start().await;
     let (a, mut heard) = engine(&server, "secret");
     assert_eq!(notice(&mut heard).await, Notice::Up);
     told(&a, telling(1, 2, &[("ann", true)])).await;
-    (server, Namespace::new("", "reverb", 0, "1"), a)
+    (server, Namespace::new("", "reverb", 0, "1"), a, heard)
 }
 
 #[tokio::test]
 async fn values_that_no_node_has_written_are_passed_over() {
-    let (server, namespace, a) = good_and().await;
+    let (server, namespace, a, _heard) = good_and().await;
     let good = channel("presence-c");
     let index = namespace.occupied(Partition::of(&good));
     for (field, value) in [
@@ -134,7 +134,7 @@ async fn values_that_no_node_has_written_are_passed_over() {
 
 #[tokio::test]
 async fn keys_of_another_type_and_floods_are_passed_over() {
-    let (server, namespace, a) = good_and().await;
+    let (server, namespace, a, _heard) = good_and().await;
     let (good, other) = (channel("presence-c"), channel("a"));
     let index = namespace.occupied(Partition::of(&good));
     for key in [namespace.occupied(Partition::of(&other)), namespace.users(&other)] {
