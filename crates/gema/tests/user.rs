@@ -78,7 +78,7 @@ fn what_is_wrong_is_named() {
 fn at_a_terminal(folder: &Path, answers: [&str; 2]) -> (String, bool) {
     let line = format!("{} user add ani@example.com", env!("CARGO_BIN_EXE_gema"));
     let mut command = Command::new("script");
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(folder);
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(folder).env_clear();
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script is installed");
     let (mut keys, mut screen) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
@@ -86,7 +86,7 @@ fn at_a_terminal(folder: &Path, answers: [&str; 2]) -> (String, bool) {
     for (answer, question) in answers.into_iter().zip(["Password: ", "again: "]) {
         while !shown.ends_with(question) {
             let mut byte = [0];
-            screen.read_exact(&mut byte).expect("a question");
+            assert_eq!(screen.read(&mut byte).expect("bytes"), 1, "{question} was not asked: {shown}");
             shown.push(char::from(byte[0]));
         }
         writeln!(keys, "{answer}").expect("it waits for an answer");

@@ -1,5 +1,6 @@
 //! `/metrics`: the text keeps the rules, and its numbers are those of the traffic that the test has made.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use gema_tests::{Client, Frame, Metrics, Receiver, Redis, Setup, request};
@@ -170,11 +171,23 @@ async fn what_servers_tell_each_other_and_their_webhooks_is_counted_where_it_hap
         "gema_webhook_events_waiting",
     ];
     assert_eq!(all(&metrics, &rest), [1.0, 0.0, 0.0]);
-    every_name_is_documented(&metrics);
+    every_name_is_documented(&metrics, &attendance(&redis.url()).await);
+}
+
+/// What the roles of the attendance side show.
+async fn attendance(redis_url: &str) -> Metrics {
+    let gema = Setup::serve().env("GEMA_METRICS_PORT", "0").env("REDIS_URL", redis_url).start().await;
+    assert_eq!(request(gema.web, "GET", "/up", &[], b"").await.status, 200);
+    gema.metrics_when(|metrics| {
+        ["gema_attendance_requests_total", "gema_outbox_waiting"]
+            .iter()
+            .all(|name| metrics.kinds.contains_key(*name))
+    })
+    .await
 }
 
 /// The page names every metric once, with its type, and no other.
-fn every_name_is_documented(metrics: &Metrics) {
+fn every_name_is_documented(broadcast: &Metrics, attendance: &Metrics) {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
     let page = fs::read_to_string(page).expect("the page");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `").filter(|row| !row.starts_with('/')));
@@ -189,6 +202,8 @@ fn every_name_is_documented(metrics: &Metrics) {
         .collect();
     let mut sorted = documented.clone();
     sorted.sort();
-    let served: Vec<_> = metrics.kinds.iter().map(|(name, kind)| (name.clone(), kind.clone())).collect();
+    let kinds = [&broadcast.kinds, &attendance.kinds].into_iter().flatten();
+    let served: BTreeMap<_, _> = kinds.map(|(name, kind)| (name.clone(), kind.clone())).collect();
+    let served: Vec<_> = served.into_iter().collect();
     assert_eq!(sorted, served);
 }

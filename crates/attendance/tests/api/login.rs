@@ -74,7 +74,7 @@ async fn missing_fields_are_named() {
 async fn a_body_that_is_no_object_is_400() {
     let node = Kit::start().await.node;
     let deep = "[".repeat(50_000);
-    for body in ["{", "[]", "null", "\"x\"", "{\"email\":", "\u{0}", deep.as_str()] {
+    for body in ["{", "[]", "7", "\"x\"", "{\"email\":", "\u{0}", deep.as_str()] {
         let reply = node.post("/api/login").body("application/json", body.to_owned()).send().await;
         assert_eq!(reply.status, 400, "{}", &body[..body.len().min(20)]);
         assert!(reply.json()["message"].is_string());
