@@ -4,10 +4,10 @@
 //! Wired, each way between two of them leads over a [`Cut`]. The tests are in `tests/stack`; tests for Node and for the
 //! browser have it from `examples/stack.rs`.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use futures_util::future::join_all;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::task::spawn_blocking;
 
 use crate::{Cut, Gema, MariaDb, Nginx, Redis, Setup};
@@ -67,7 +67,8 @@ impl Stack {
         let node = |redis: SocketAddr| Setup::broadcast().node(&format!("redis://{redis}")).start();
         let reverbs = join_all(reverbs.into_iter().map(node)).await;
         // Browsers are told where nginx is, so it comes first; by then the nodes' ports have to be known.
-        let ports = join_all((0..APPS).map(|_| free())).await;
+        let kept: Vec<_> = (0..APPS).map(|_| kept()).collect();
+        let ports: Vec<_> = kept.iter().map(|socket| socket.local_addr().expect("a bound socket")).collect();
         let nginx = {
             let mut before = |name: &str, at: &[SocketAddr]| -> Vec<_> {
                 let numbered = (1..).zip(at);
@@ -82,6 +83,7 @@ impl Stack {
         let queues: Vec<_> = (1..=QUEUES).map(|number| office.queue(number)).collect();
         let starting = |setups: Vec<Setup>| join_all(setups.into_iter().map(Setup::start));
         let (apps, queues) = tokio::join!(starting(apps), starting(queues));
+        drop(kept);
         let Office { database, ways: Ways { wires, .. }, .. } = office;
         Self { nginx, apps, reverbs, queues, redis, mysql, database, wires }
     }
@@ -186,8 +188,10 @@ impl Office {
     }
 }
 
-/// An address that nobody has at this moment.
-async fn free() -> SocketAddr {
-    let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    free.local_addr().expect("a bound socket")
+/// A socket that keeps a free port until its server listens: to that it is no hindrance, to everybody else it is.
+fn kept() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("a TCP socket");
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+    socket
 }
