@@ -1,7 +1,8 @@
 //! Works off the outbox: claims rows, publishes both copies of each event in one call, deletes what is out.
 //!
-//! It is woken when a change is committed in this process; otherwise it looks every few seconds. A failure that may
-//! pass never uses up a try, and while the broadcast server is away only one event at a time knocks.
+//! It is woken when a change is committed in this process (`bell.rs`) or, through Redis, in another (`queue.rs`);
+//! otherwise it looks every few seconds. A failure that may pass never uses up a try, and while the broadcast server is
+//! away only one event at a time knocks.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -74,3 +74,25 @@ impl Attendance {
         copy
     }
 }
+
+#[cfg(test)]
+impl Attendance {
+    /// An open record, for tests of what is made of one.
+    pub(super) fn sample() -> Self {
+        let at = |text: &str| Stamp::from_stored(text.to_owned());
+        Self {
+            id: 12,
+            user_id: 7,
+            user: Person { id: 7, name: "Sari".into(), email: Some("sari@example.com".into()) },
+            node_id: 2,
+            date: "2026-11-23".into(),
+            check_in: at("2026-11-22 20:45:00.123456"),
+            check_out: None,
+            status: Status::Present,
+            notes: Some("from \"home\"".into()),
+            version: 3,
+            created_at: at("2026-11-22 20:45:00.123456"),
+            updated_at: at("2026-11-22 21:00:00.000001"),
+        }
+    }
+}

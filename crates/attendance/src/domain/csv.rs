@@ -43,7 +43,6 @@ fn write_cell(text: &mut String, cell: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Person, Status};
 
     fn cell(text: &str) -> String {
         let mut line = String::new();
@@ -74,21 +73,7 @@ mod tests {
 
     #[test]
     fn a_line_has_a_cell_for_each_name() {
-        let at = |text: &str| Stamp::from_stored(text.to_owned());
-        let record = Attendance {
-            id: 12,
-            user_id: 7,
-            user: Person { id: 7, name: "Sari".into(), email: Some("sari@example.com".into()) },
-            node_id: 2,
-            date: "2026-11-23".into(),
-            check_in: at("2026-11-22 20:45:00.123456"),
-            check_out: None,
-            status: Status::Present,
-            notes: None,
-            version: 3,
-            created_at: at("2026-11-22 20:45:00.123456"),
-            updated_at: at("2026-11-22 21:00:00.000001"),
-        };
+        let record = Attendance { notes: None, ..Attendance::sample() };
         let mut line = String::new();
         write(&mut line, &record);
         assert_eq!(

@@ -91,36 +91,17 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Person, Status};
-
-    fn attendance() -> Attendance {
-        let at = |text: &str| Stamp::from_stored(text.to_owned());
-        Attendance {
-            id: 12,
-            user_id: 7,
-            user: Person { id: 7, name: "Sari".into(), email: Some("sari@example.com".into()) },
-            node_id: 2,
-            date: "2026-11-23".into(),
-            check_in: at("2026-11-22 20:45:00.123456"),
-            check_out: None,
-            status: Status::Present,
-            notes: Some("from \"home\"".into()),
-            version: 3,
-            created_at: at("2026-11-22 20:45:00.123456"),
-            updated_at: at("2026-11-22 21:00:00.000001"),
-        }
-    }
 
     #[test]
     fn the_private_payload_is_exactly_this() {
-        let event = Event::new(EventKind::Created, &attendance(), 1, false).unwrap();
+        let event = Event::new(EventKind::Created, &Attendance::sample(), 1, false).unwrap();
         let expected = r#"{"event_id":"EVENT-ID","version":3,"attendance":{"id":12,"user_id":7,"user":{"id":7,"name":"Sari","email":"sari@example.com"},"node_id":2,"date":"2026-11-23","check_in":"2026-11-22T20:45:00.123456Z","check_out":null,"status":"present","notes":"from \"home\"","version":3,"created_at":"2026-11-22T20:45:00.123456Z","updated_at":"2026-11-22T21:00:00.000001Z"},"node_id":1,"timestamp":"2026-11-22T21:00:00.000001Z"}"#;
         assert_eq!(event.private_data, expected.replace("EVENT-ID", &event.event_id.to_string()));
     }
 
     #[test]
     fn the_public_payload_has_no_email_and_no_notes() {
-        let event = Event::new(EventKind::Updated, &attendance(), 1, false).unwrap();
+        let event = Event::new(EventKind::Updated, &Attendance::sample(), 1, false).unwrap();
         assert!(event.public_data.contains(r#""user":{"id":7,"name":"Sari"},"#));
         assert!(event.public_data.contains(r#""notes":null"#));
         assert!(event.public_data.contains(&event.event_id.to_string()));
@@ -128,13 +109,13 @@ mod tests {
 
     #[test]
     fn public_details_make_both_copies_equal() {
-        let event = Event::new(EventKind::Updated, &attendance(), 1, true).unwrap();
+        let event = Event::new(EventKind::Updated, &Attendance::sample(), 1, true).unwrap();
         assert_eq!(event.public_data, event.private_data);
     }
 
     #[test]
     fn the_longest_notes_still_fit_an_event() {
-        let mut longest = attendance();
+        let mut longest = Attendance::sample();
         longest.notes = Some("\u{1}".repeat(super::super::NOTES_LIMIT));
         longest.user.name = "\u{1}".repeat(255);
         longest.user.email = Some("x".repeat(255));

@@ -12,18 +12,11 @@ fn day() -> WorkingDay {
 fn record() -> Attendance {
     let at = |text: &str| Stamp::from_stored(text.to_owned());
     Attendance {
-        id: 12,
-        user_id: 7,
-        user: Person { id: 7, name: "Sari".into(), email: Some("sari@example.com".into()) },
-        node_id: 2,
         date: "2026-11-22".into(),
         check_in: at("2026-11-22 00:00:00.000000"),
         check_out: Some(at("2026-11-22 08:00:00.000000")),
-        status: Status::Present,
         notes: Some("early".into()),
-        version: 2,
-        created_at: at("2026-11-22 00:00:00.000000"),
-        updated_at: at("2026-11-22 08:00:00.000000"),
+        ..Attendance::sample()
     }
 }
 
